@@ -1,0 +1,61 @@
+# Everything is set up from nothing but python3, make and a package registry.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+READY := $(VENV)/.ready
+SOURCES := lacbench cli dashboards baselines
+DEMO ?= lacbench-demo
+
+.PHONY: help install demo test test-long lint format lock browser clean
+
+help:            ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
+
+install: $(READY)  ## .venv with the locked dependencies and lacbench itself, editable
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+
+# uv, not pip: it takes torch and torchvision from the registry as one matching pair.
+$(READY): requirements.lock pyproject.toml | $(UV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --editable .
+	touch $@
+
+demo: $(READY)   ## the whole line on small open art; ends with the report's path
+	$(BIN)/lacbench demo -o $(DEMO)
+
+test: $(READY) browser  ## the whole suite but the long tests
+	$(BIN)/python -m pytest -m "not long"
+
+test-long: $(READY) browser  ## the long tests
+	$(BIN)/python -m pytest -m long
+
+# The browser tests skip with a reason where no Chromium can be installed.
+browser:
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
+	  echo "no Chromium here: the browser tests will be skipped" >&2
+
+# mypy cannot follow the package-dir mapping, so it reads the same tree through links.
+lint: $(READY)   ## ruff and mypy --strict on the four source folders
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@rm -rf build/tree && mkdir -p build/tree/lacbench
+	@for f in lacbench/*; do ln -s ../../../$$f build/tree/lacbench/; done
+	@for d in cli dashboards baselines; do ln -s ../../../$$d build/tree/lacbench/$$d; done
+	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p lacbench
+
+format: $(READY) ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(UV)      ## resolve requirements.lock anew (it names no host)
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --group dev \
+	  --no-emit-package lacbench --upgrade pyproject.toml -o requirements.lock
+
+clean:           ## take away what was built, not the art
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

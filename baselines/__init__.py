@@ -1,0 +1,1 @@
+"""Models that every other one is compared with."""

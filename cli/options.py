@@ -1,0 +1,24 @@
+"""Options that several commands share."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+"""`--json`, handed to the command as `as_json`."""
+
+FOLDER = click.Path(file_okay=False, path_type=Path)
+"""A folder that may not be there yet."""
+
+ANY_PATH = click.Path(path_type=Path)
+"""A file or a folder, checked by the library, which says more than click can."""
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """Print the command's one machine-readable object on stdout."""
+    click.echo(json.dumps(value, sort_keys=True))

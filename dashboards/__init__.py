@@ -1,0 +1,1 @@
+"""Streamlit pages: pages only, the logic is in `lacbench`."""

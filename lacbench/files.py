@@ -1,0 +1,103 @@
+"""Files that are whole or not there: atomic writes, and digests."""
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from lacbench.errors import OutputError
+
+
+@contextmanager
+def output_errors(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write at `path` into an OutputError of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        reasons = {
+            errno.ENOSPC: "the disk is full: free some room and run the same command again",
+            errno.EDQUOT: "the disk quota is used up: free some room and run the same command again",
+            errno.EROFS: "the file system is read-only: choose another output folder",
+            errno.EACCES: "it may not be written by this user: choose another output folder",
+            errno.EPERM: "it may not be written by this user: choose another output folder",
+            errno.ENOTDIR: "a part of its path is a file, not a folder: choose another output folder",
+            errno.EEXIST: "a part of its path is a file, not a folder: choose another output folder",
+            errno.EISDIR: "it is a folder where a file was expected: choose another output",
+        }
+        reason = reasons.get(error.errno or 0)
+        if reason is None:
+            raise
+        raise OutputError(f"cannot write {path}: {reason}") from error
+
+
+def make_folder(path: Path) -> Path:
+    """Make the folder and its parents, if they are not there; raise OutputError where that fails."""
+    with output_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path` atomically: a temporary name, fsync, rename. Raises OutputError."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` to `path` as UTF-8, atomically. Raises OutputError."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` as indented JSON with sorted keys, atomically. Raises OutputError."""
+    write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Lend a temporary path beside `path`; on success it is synced and renamed, else removed."""
+    make_folder(path.parent)
+    with output_errors(path):
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Hexadecimal SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hexadecimal SHA-256 of the file's bytes, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_json(value: Any) -> str:
+    """SHA-256 of the value's canonical JSON (sorted keys, no spaces): equal values, equal digests."""
+    return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    """The process's umask; it can only be read by setting it."""
+    value = os.umask(0o077)
+    os.umask(value)
+    return value

@@ -1,0 +1,130 @@
+"""Bytes → checked uint8 (H, W, 3) sRGB pictures, and back."""
+
+import io
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lacbench.errors import ImageError
+from lacbench.files import write_bytes
+
+Array = NDArray[np.uint8]
+
+MAX_BYTES = 64 * 2**20
+"""Files beyond this are refused unread."""
+MAX_PIXELS = 64 * 10**6
+"""Pictures beyond this are refused before they are decoded: a bomb costs nothing."""
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+"""Containers that are read, as Pillow names them; told from the bytes, never from the name."""
+SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
+"""File name suffix of each format, as the store writes it."""
+
+# OpenCV's own threads fight with the process pool's workers.
+cv2.setNumThreads(1)
+
+
+def read(path: Path) -> Array:
+    """Read a picture from a file; see `decode`. The error names the file."""
+    return decode(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file's bytes, refusing more than MAX_BYTES before reading; raises ImageError."""
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"{path} has {size:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def decode(data: bytes, name: str = "the picture") -> Array:
+    """Decode a picture as everything but the FID protocols sees it.
+
+    The EXIF orientation is applied, transparency is laid on white, palettes, grey, 16 bits and CMYK
+    become RGB; of an animation the first frame is taken.
+
+    Returns uint8 (H, W, 3), RGB, sRGB values in 0–255. Raises ImageError for bytes that are no
+    picture, a format not in FORMATS, truncation, or more than MAX_PIXELS.
+    """
+    with _open(data, name) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+            return np.asarray(_on_white(upright), dtype=np.uint8)
+        except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
+            raise ImageError(f"{name} cannot be decoded: {error}; replace it or leave it out") from error
+
+
+def identify(data: bytes, name: str = "the picture") -> tuple[str, int, int]:
+    """Format, width and height in pixels, from the header alone. Raises ImageError as `decode` does."""
+    with _open(data, name) as image:
+        return str(image.format), image.width, image.height
+
+
+def encode_png(image: Array, *, bilevel: bool = False) -> bytes:
+    """Encode uint8 (H, W, 3) RGB or (H, W) grey as PNG without metadata; `bilevel` makes it 1-bit."""
+    picture = Image.fromarray(image)
+    if bilevel:
+        picture = picture.convert("1", dither=Image.Dither.NONE)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def write_png(path: Path, image: Array, *, bilevel: bool = False) -> None:
+    """Write `image` as PNG, atomically; see `encode_png`. Raises OutputError."""
+    write_bytes(path, encode_png(image, bilevel=bilevel))
+
+
+def to_grey(image: Array) -> Array:
+    """Grey of uint8 (H, W, 3) RGB or (H, W): OpenCV's Rec. 601 luma in fixed point, uint8 (H, W)."""
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def resize_shortest(image: Array, size: int) -> Array:
+    """Resize so that the shortest side has `size` pixels, keeping the aspect: area averaging down, bicubic up.
+
+    Takes and returns uint8 (H, W) or (H, W, 3). A picture of that size already is returned as it is.
+    """
+    height, width = image.shape[:2]
+    shortest = min(height, width)
+    if shortest == size:
+        return image
+    target = (max(size, round(width * size / shortest)), max(size, round(height * size / shortest)))
+    method = cv2.INTER_AREA if shortest > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, target, interpolation=method), dtype=np.uint8)
+
+
+def _open(data: bytes, name: str) -> Image.Image:
+    """Open lazily and check the header: format and pixel count."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # our own pixel limit is the stricter one
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{name} is no picture: expected {', '.join(FORMATS)}; leave it out") from error
+    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+        raise ImageError(f"{name} cannot be opened: {error}; leave it out") from error
+    pixels = image.width * image.height
+    if pixels > MAX_PIXELS:
+        raise ImageError(f"{name} has {pixels:,} pixels; expected at most {MAX_PIXELS:,}; leave it out")
+    return image
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """RGB of any mode, with transparency laid on white."""
+    if image.mode.startswith(("I", "F")):
+        # Pillow clips 16-bit grey at 255 when it converts; scale it instead.
+        levels = np.asarray(image, dtype=np.float64)
+        scaled = levels * (255 / 65535) if levels.max(initial=0) > 255 else levels
+        image = Image.fromarray(np.clip(scaled.round(), 0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        coloured = image.convert("RGBA")
+        paper = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(paper, coloured)
+    return image.convert("RGB")

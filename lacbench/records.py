@@ -1,0 +1,173 @@
+"""The nouns of the straight line, as frozen records. Every field says its unit."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Set = Literal["illustrations", "linearts"]
+"""The two sets of a data set: colour illustrations, and authentic line arts."""
+
+SETS: tuple[Set, Set] = ("illustrations", "linearts")
+
+Split = Literal["train", "validation", "test"]
+"""Which use a record may be put to. Line arts are always `test`: the paper scores on them."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A picture that a source offers; nothing is known of it but where it comes from."""
+
+    source: str
+    """Name of the recipe's source."""
+    key: str
+    """The picture's name within its source; source and key together name it once and for all."""
+    set: Set
+    """The set it is offered for."""
+    path: Path
+    """The local file that holds it (remote sources download to one first)."""
+    origin: str
+    """Where it comes from, for people: package and version, site, or folder."""
+    license: str
+    """Licence, as an SPDX identifier where the source gives one; `unknown` otherwise."""
+    license_file: str = ""
+    """Path in the data set's folder of the full licence text; empty where the source has none."""
+    pair: str = ""
+    """Name shared by a line art and its coloured version (a true pair); empty for neither."""
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What is measured of a picture once, at decoding; the filters judge by it."""
+
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    format: str
+    """Container the bytes are in, as Pillow names it: PNG, JPEG, WEBP …"""
+    colorfulness: float
+    """Hasler and Süsstrunk (2003), on sRGB in 0–255: 0 is grey, over 30 is clearly coloured."""
+    paper: float
+    """Share of pixels in the colour of the paper (the most frequent tone), 0–1."""
+    ink: float
+    """Share of pixels clearly darker than the paper, 0–1."""
+    hues: float
+    """Share of pixels whose colour lies off the line between paper and ink, 0–1."""
+    phash: bytes
+    """256-bit perceptual hash (32 bytes) of the grey picture; see `lacbench.hashing`."""
+    ink_hash: bytes
+    """256-bit perceptual hash (32 bytes) of the blurred line drawing; equal across the two sets."""
+    sparse: bool
+    """Whether the hash says little (flat or periodic pictures): only exact duplicates count."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A picture we hold. Its sha256 is its id."""
+
+    sha256: str
+    """Hexadecimal SHA-256 of the stored file's bytes."""
+    path: str
+    """Path of the stored file within the data set's folder, with forward slashes."""
+    candidate: Candidate
+    """What it was collected as."""
+    statistics: Statistics
+    """What was measured of it."""
+
+    @property
+    def area(self) -> int:
+        """Pixels, width times height."""
+        return self.statistics.width * self.statistics.height
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a candidate: kept, or dropped for a reason."""
+
+    kept: bool
+    """Whether the picture went on."""
+    reason: str = ""
+    """Why it was dropped: one word of the ledger's vocabulary; empty when kept."""
+    detail: str = ""
+    """The numbers behind the reason, for people."""
+    keeper: str = ""
+    """For duplicates: sha256 of the picture kept instead."""
+    distance: int | None = None
+    """For near duplicates: Hamming distance to the keeper, in bits of 256."""
+
+
+KEPT = Verdict(kept=True)
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One candidate and its one verdict."""
+
+    candidate: Candidate
+    """What was offered."""
+    verdict: Verdict
+    """What became of it."""
+    sha256: str = ""
+    """Id of the stored picture; empty where none could be stored."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A record in its data set, with its split."""
+
+    record: Record
+    """The picture."""
+    split: Split
+    """Which use it may be put to; by duplicate group, so that no split leaks into another."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture and the line drawing made of it by XDoG."""
+
+    sha256: str
+    """Id of the picture."""
+    sigma: float
+    """Thickness: standard deviation of the XDoG's inner Gaussian, in pixels at `size`."""
+    size: int
+    """Shortest side, in pixels, that the picture was resized to before the XDoG."""
+    path: str
+    """Path of the line drawing (1-bit PNG) within the data set's folder, with forward slashes."""
+    width: int
+    """Pixels."""
+    height: int
+    """Pixels."""
+    split: Split
+    """The picture's split."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A built data set: two manifests, a ledger, a digest."""
+
+    folder: Path
+    """Where it lies."""
+    digest: str
+    """SHA-256 over both manifests' ids, splits and true pairs: equal digests, equal data."""
+    illustrations: tuple[Member, ...] = field(repr=False)
+    """Colour illustrations, sorted by id."""
+    linearts: tuple[Member, ...] = field(repr=False)
+    """Authentic line arts, sorted by id."""
+    ledger: tuple[LedgerEntry, ...] = field(repr=False)
+    """Every candidate with its verdict, sorted by source and key."""
+    recipe: str = field(repr=False, default="")
+    """The recipe's text, as it was run."""
+
+    def file(self, member: Member) -> Path:
+        """The stored picture's path on this machine."""
+        return self.folder / member.record.path
+
+    def truth(self, lineart: Member) -> Member | None:
+        """The coloured version of a line art that belongs to a true pair, if it has one here."""
+        name = lineart.record.candidate.pair
+        return next((m for m in self.illustrations if name and m.record.candidate.pair == name), None)
+
+    def dropped(self) -> dict[str, int]:
+        """How many candidates were dropped, by reason, most frequent first."""
+        reasons = [entry.verdict.reason for entry in self.ledger if not entry.verdict.kept]
+        return dict(sorted(((r, reasons.count(r)) for r in set(reasons)), key=lambda p: (-p[1], p[0])))

@@ -1,0 +1,1 @@
+"""One file per kind of place that pictures come from."""
