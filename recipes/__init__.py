@@ -1,0 +1,1 @@
+"""Recipes of data sets that ship with lacbench."""
