@@ -1,16 +1,18 @@
 """Options that several commands share."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 """`--json`, handed to the command as `as_json`."""
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(0, 1024), default=0, help="Processes; 0, the default, takes one a core."
+)
+"""`--workers N`; results do not depend on it."""
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder that may not be there yet."""

@@ -3,10 +3,13 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
+
+from lacbench.errors import LacbenchError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,5 +42,11 @@ class Local:
             yield from map(function, iterator)
             return
         # Spawned, not forked: a fork copies the locks of libraries that have threads of their own.
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield from pool.map(function, [*head, *iterator], chunksize=self.chunk)
+        try:
+            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+                yield from pool.map(function, [*head, *iterator], chunksize=self.chunk)
+        except BrokenProcessPool as error:
+            raise LacbenchError(
+                "a worker process was killed, perhaps for want of memory; run the same command again, "
+                "with --workers 1 if it happens again"
+            ) from error

@@ -58,6 +58,14 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON file of our own state; None where there is none, or a broken one: the work is done again."""
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
     """Lend a temporary path beside `path`; on success it is synced and renamed, else removed."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lacbench.errors import ImageError
+from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_bytes
 
 Array = NDArray[np.uint8]
@@ -66,6 +66,24 @@ def identify(data: bytes, name: str = "the picture") -> tuple[str, int, int]:
         return str(image.format), image.width, image.height
 
 
+def render_svg(data: bytes, size: int, name: str = "the picture") -> bytes:
+    """Render a vector picture on white, its shortest side `size` pixels; returns PNG bytes.
+
+    Raises ImageError for bytes that are no SVG, MissingError where the renderer is not installed.
+    """
+    try:
+        import resvg_py
+    except ImportError as error:
+        raise MissingError(f"{name} is an SVG; to render it run: pip install 'lacbench[packages]'") from error
+    try:
+        text = data.decode()
+        _, width, height = identify(resvg_py.svg_to_bytes(svg_string=text, background="#ffffff"), name)
+        side = {"width": size} if width <= height else {"height": size}
+        return bytes(resvg_py.svg_to_bytes(svg_string=text, background="#ffffff", **side))
+    except ValueError as error:
+        raise ImageError(f"{name} cannot be rendered: {error}; leave it out") from error
+
+
 def encode_png(image: Array, *, bilevel: bool = False) -> bytes:
     """Encode uint8 (H, W, 3) RGB or (H, W) grey as PNG without metadata; `bilevel` makes it 1-bit."""
     picture = Image.fromarray(image)
@@ -91,13 +109,17 @@ def resize_shortest(image: Array, size: int) -> Array:
 
     Takes and returns uint8 (H, W) or (H, W, 3). A picture of that size already is returned as it is.
     """
-    height, width = image.shape[:2]
-    shortest = min(height, width)
-    if shortest == size:
+    height, width = resized_shape(*image.shape[:2], size)
+    if (height, width) == image.shape[:2]:
         return image
-    target = (max(size, round(width * size / shortest)), max(size, round(height * size / shortest)))
-    method = cv2.INTER_AREA if shortest > size else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(image, target, interpolation=method), dtype=np.uint8)
+    method = cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def resized_shape(height: int, width: int, size: int) -> tuple[int, int]:
+    """Height and width in pixels that `resize_shortest` gives."""
+    shortest = min(height, width)
+    return max(size, round(height * size / shortest)), max(size, round(width * size / shortest))
 
 
 def _open(data: bytes, name: str) -> Image.Image:

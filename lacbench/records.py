@@ -23,8 +23,6 @@ class Candidate:
     """The picture's name within its source; source and key together name it once and for all."""
     set: Set
     """The set it is offered for."""
-    path: Path
-    """The local file that holds it (remote sources download to one first)."""
     origin: str
     """Where it comes from, for people: package and version, site, or folder."""
     license: str
@@ -33,6 +31,20 @@ class Candidate:
     """Path in the data set's folder of the full licence text; empty where the source has none."""
     pair: str = ""
     """Name shared by a line art and its coloured version (a true pair); empty for neither."""
+    path: Path = field(default=Path(), compare=False, repr=False)
+    """The local file that holds it, while a data set is being built; manifests do not keep it."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A candidate whose bytes lie in the store, not looked into yet."""
+
+    candidate: Candidate
+    """What was offered."""
+    sha256: str
+    """Id: hexadecimal SHA-256 of the stored file's bytes."""
+    path: str
+    """Path of the stored file within the data set's folder, with forward slashes."""
 
 
 @dataclass(frozen=True)

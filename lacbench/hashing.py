@@ -1,0 +1,71 @@
+"""Perceptual hashes of 256 bits, as 32 bytes.
+
+Algorithm `phash256-1` (the name and version that manifests carry): grey → area-averaged to 64 × 64 →
+DCT-II → the 16 × 16 lowest frequencies → one bit each, set above their median. On a grey picture of
+64 × 64 it is `imagehash.phash(hash_size=16)` bit for bit; on others it differs by the resize alone.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.fft import dctn
+
+from lacbench.images import Array, resize_shortest, to_grey
+from lacbench.xdog import xdog
+
+ALGORITHM = "phash256-1"
+"""Name and version of both hashes; hashes of another name cannot be compared with these."""
+BITS = 256
+HASH_BYTES = BITS // 8
+
+SIDE, LOW = 64, 16
+SPARSE_ENERGY = 0.02
+"""A hash says little when fewer than this share of its frequencies carry 1% of the strongest one."""
+
+INK_SIGMA = 0.5
+INK_SIZE = 512
+"""Shortest side, in pixels, at which the ink hash draws its lines."""
+
+
+def phash(image: Array) -> bytes:
+    """Perceptual hash of uint8 (H, W, 3) RGB or (H, W) grey: 32 bytes, compared by Hamming distance."""
+    return _bits(_spectrum(to_grey(image)))
+
+
+def is_sparse(image: Array) -> bool:
+    """Whether the picture is flat or periodic, so that its hash's bits are mostly rounding.
+
+    Flags, patterns and blank pages hash alike without being alike: only exact duplicates count there.
+    """
+    strength = np.abs(_spectrum(to_grey(image)))
+    strength[0, 0] = 0  # the mean says nothing about the drawing
+    top = float(strength.max())
+    return top < 1 or float((strength > top / 100).mean()) < SPARSE_ENERGY
+
+
+def ink_hash(image: Array) -> bytes:
+    """Perceptual hash of the drawing alone, which a line art shares with its coloured version: 32 bytes.
+
+    The hash of the XDoG (σ = 0.5) at 512 pixels; averaging to 64 × 64 blurs it until a line and the two
+    outlines that XDoG draws of a line coincide.
+    """
+    return phash(xdog(resize_shortest(image, INK_SIZE), INK_SIGMA))
+
+
+def to_array(hashes: list[bytes]) -> NDArray[np.uint8]:
+    """Stack N hashes of 32 bytes as uint8 (N, 32), which `lacbench.dedupe.near_pairs` takes."""
+    return np.frombuffer(b"".join(hashes), dtype=np.uint8).reshape(-1, HASH_BYTES)
+
+
+def _spectrum(grey: Array) -> NDArray[np.float64]:
+    """Lowest frequencies (16, 16) of uint8 (H, W)."""
+    small = grey if grey.shape == (SIDE, SIDE) else _area(grey)
+    return np.asarray(dctn(small.astype(np.float64), type=2)[:LOW, :LOW], dtype=np.float64)
+
+
+def _area(grey: Array) -> Array:
+    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def _bits(spectrum: NDArray[np.float64]) -> bytes:
+    return np.packbits(spectrum > np.median(spectrum)).tobytes()

@@ -1,0 +1,64 @@
+"""XDoG pairs: every illustration with its line drawings, at each thickness."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lacbench.engine import Engine, Local
+from lacbench.errors import InputError
+from lacbench.images import read, resize_shortest, resized_shape, write_png
+from lacbench.manifest import load_pairs, save_pairs
+from lacbench.progress import Progress, Silent
+from lacbench.records import Dataset, Member, Pair
+from lacbench.xdog import SIGMAS, xdog
+
+__all__ = ["SIZE", "load_pairs", "make_pairs"]
+
+SIZE = 512
+"""Shortest side, in pixels, of the paper's pictures; XDoG runs after the resize to it."""
+
+
+def make_pairs(
+    dataset: Dataset,
+    sigmas: Sequence[float] = SIGMAS,
+    size: int = SIZE,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+) -> tuple[Pair, ...]:
+    """Draw every illustration's lines: `pairs/<size>/<sigma>/<sha256>.png`, listed in `pairs.parquet`.
+
+    Drawings that are there already are kept, so a killed run goes on where it was.
+
+    Args:
+        dataset: a built data set; its illustrations are resized so that the shortest side has `size`
+            pixels, and drawn then.
+        sigmas: thicknesses; see `lacbench.xdog.xdog`.
+        size: shortest side, pixels.
+        engine: where the work is done.
+        progress: who listens.
+
+    Raises:
+        InputError: the data set has no illustrations.
+        OutputError: the drawings cannot be written.
+    """
+    if not dataset.illustrations:
+        raise InputError(f"{dataset.folder} has no illustrations to draw lines of; mend the recipe's filters")
+    progress = progress or Silent()
+    draw = partial(_draw, dataset.folder, tuple(sorted(sigmas)), size)
+    drawn = (engine or Local()).map(draw, dataset.illustrations)
+    pairs = tuple(p for done in progress.track(drawn, "pairs", len(dataset.illustrations)) for p in done)
+    save_pairs(dataset.folder, pairs)
+    progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {', '.join(f'{s:g}' for s in sigmas)}")
+    return pairs
+
+
+def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) -> list[Pair]:
+    record = member.record
+    paths = {sigma: f"pairs/{size}/{sigma:g}/{record.sha256}.png" for sigma in sigmas}
+    missing = [sigma for sigma, path in paths.items() if not (folder / path).is_file()]
+    if missing:
+        image = resize_shortest(read(folder / record.path), size)
+        for sigma in missing:
+            write_png(folder / paths[sigma], xdog(image, sigma), bilevel=True)
+    height, width = resized_shape(record.statistics.height, record.statistics.width, size)
+    return [Pair(record.sha256, s, size, path, width, height, member.split) for s, path in paths.items()]

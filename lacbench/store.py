@@ -1,0 +1,55 @@
+"""The content-addressed store of a data set: `images/ab/<sha256>.<ext>`."""
+
+from pathlib import Path
+
+from lacbench import hashing
+from lacbench.errors import ImageError
+from lacbench.files import sha256_bytes, write_bytes
+from lacbench.images import SUFFIXES, decode, identify, read_bytes, render_svg
+from lacbench.lineart import colorfulness, tones
+from lacbench.records import Candidate, LedgerEntry, Record, Statistics, Stored, Verdict
+
+SVG_SIZE = 512
+"""Shortest side, in pixels, at which vector pictures are rendered, on white."""
+
+
+def keep(candidate: Candidate, folder: Path) -> Stored | LedgerEntry:
+    """Put a candidate's bytes into the data set's store; vector pictures are rendered to PNG.
+
+    Bytes that are no picture get a verdict instead. Stored bytes are written once.
+    """
+    try:
+        data = read_bytes(candidate.path)
+        if candidate.path.suffix.lower() == ".svg":
+            data = render_svg(data, SVG_SIZE, candidate.key)
+        kind, _, _ = identify(data, candidate.key)
+    except ImageError as error:
+        return LedgerEntry(candidate, Verdict(False, "unreadable", str(error)))
+    sha256 = sha256_bytes(data)
+    path = f"images/{sha256[:2]}/{sha256}{SUFFIXES[kind]}"
+    if not (folder / path).is_file():
+        write_bytes(folder / path, data)
+    return Stored(candidate, sha256, path)
+
+
+def measure(folder: Path, stored: Stored) -> Record | LedgerEntry:
+    """Decode a stored picture once and measure all that filters, duplicate search and splits ask for."""
+    data = read_bytes(folder / stored.path)
+    try:
+        image = decode(data, stored.candidate.key)
+    except ImageError as error:
+        return LedgerEntry(stored.candidate, Verdict(False, "unreadable", str(error)), stored.sha256)
+    told = tones(image)
+    statistics = Statistics(
+        width=image.shape[1],
+        height=image.shape[0],
+        format=identify(data)[0],
+        colorfulness=colorfulness(image),
+        paper=told.paper,
+        ink=told.ink,
+        hues=told.hues,
+        phash=hashing.phash(image),
+        ink_hash=hashing.ink_hash(image),
+        sparse=hashing.is_sparse(image),
+    )
+    return Record(stored.sha256, stored.path, stored.candidate, statistics)
