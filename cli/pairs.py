@@ -3,17 +3,28 @@
 from pathlib import Path
 
 import click
-
 from lacbench.cli.options import FOLDER, json_option, print_json, workers_option
 from lacbench.cli.terminal import listener
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
-@click.option("--sigma", "sigmas", type=click.FloatRange(0, 16, min_open=True), multiple=True,
-              default=(0.3, 0.4, 0.5), show_default=True, help="Thickness, in pixels; may be repeated.")
-@click.option("--size", type=click.IntRange(16, 4096), default=512, show_default=True,
-              help="Shortest side, in pixels, that pictures are resized to before they are drawn.")
+@click.option(
+    "--sigma",
+    "sigmas",
+    type=click.FloatRange(0, 16, min_open=True),
+    multiple=True,
+    default=(0.3, 0.4, 0.5),
+    show_default=True,
+    help="Thickness, in pixels; may be repeated.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 4096),
+    default=512,
+    show_default=True,
+    help="Shortest side, in pixels, that pictures are resized to before they are drawn.",
+)
 @workers_option
 @json_option
 def pairs(data: Path, sigmas: tuple[float, ...], size: int, workers: int, as_json: bool) -> None:

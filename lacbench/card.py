@@ -8,19 +8,21 @@ from lacbench.hashing import ALGORITHM
 from lacbench.records import SETS, Dataset, Member
 
 
-def write_card(dataset: Dataset, name: str, left_out: list[str]) -> None:
+def write_card(dataset: Dataset, name: str, left_out: dict[str, str]) -> None:
     """Write the data set's card as Markdown beside its manifests, atomically."""
     sections = [
         f"# {name}\n\nDigest `{dataset.digest}`. Hashes: {ALGORITHM}.",
         _table("Pictures", ("set", "split", "pictures"), _splits(dataset)),
-        _table("Origins and rights", ("set", "origin", "licence", "licence text", "pictures"), _origins(dataset)),
+        _table(
+            "Origins and rights", ("set", "origin", "licence", "licence text", "pictures"), _origins(dataset)
+        ),
         _table("Left out", ("reason", "pictures"), dataset.dropped().items()),
     ]
     if left_out:
-        sections.append("## Sources left out\n\n" + "\n".join(f"- {reason}" for reason in left_out))
+        sections.append("## Sources left out\n\n" + "\n".join(f"- {s}: {r}" for s, r in left_out.items()))
     sections.append(
-        "## Make it again\n\n`lacbench build-dataset recipe.toml -o FOLDER` with the recipe beside this card. "
-        "`ledger.parquet` has every candidate, its verdict and the reason."
+        "## Make it again\n\n`lacbench build-dataset recipe.toml -o FOLDER` with the recipe beside this "
+        "card. `ledger.parquet` has every candidate, its verdict and the reason."
     )
     write_text(dataset.folder / "card.md", "\n\n".join(sections) + "\n")
 
@@ -42,7 +44,9 @@ def _origins(dataset: Dataset) -> Iterable[tuple[object, ...]]:
 
 
 def _table(title: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...]]) -> str:
-    lines = ["| " + " | ".join(_cell(c) for c in row) + " |" for row in (header, ["---"] * len(header), *rows)]
+    lines = [
+        "| " + " | ".join(_cell(c) for c in row) + " |" for row in (header, ["---"] * len(header), *rows)
+    ]
     return f"## {title}\n\n" + "\n".join(lines)
 
 

@@ -9,7 +9,7 @@ from lacbench.card import write_card
 from lacbench.dedupe import drop_duplicates
 from lacbench.engine import Engine, Local
 from lacbench.errors import InputError, MissingError
-from lacbench.files import make_folder, read_json, sha256_bytes, sha256_json, write_json
+from lacbench.files import make_folder, read_json, sha256_bytes, sha256_json, sweep, write_json
 from lacbench.filters import judge
 from lacbench.manifest import load_dataset, save_dataset
 from lacbench.progress import Progress, Silent
@@ -42,6 +42,7 @@ def build_dataset(
         dataset = load_dataset(out)
         progress.say(f"data: nothing changed, {_summary(dataset)}")
         return dataset
+    sweep(out)
     stored, unreadable = _part(keep(c, out) for c in progress.track(candidates, "store", len(candidates)))
     measured = engine.map(partial(measure, out), stored)
     records, broken = _part(progress.track(measured, "measure", len(stored)))
@@ -58,30 +59,31 @@ def build_dataset(
     return dataset
 
 
-def list_candidates(recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Candidate], list[str]]:
-    """What all sources offer, in the recipe's order, and why sources were left out, one sentence each.
+def list_candidates(recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Candidate], dict[str, str]]:
+    """What all sources offer, in the recipe's order, and why which source was left out.
 
     A source that this machine cannot read is left out, and said so, as long as another one can be.
     """
     found: list[Candidate] = []
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
     for spec in recipe.sources:
         try:
             offered = list(open_source(spec).candidates(out, progress))
         except MissingError as error:
-            left_out.append(f"source {spec.name}: {error}")
-            progress.say(f"left out {left_out[-1]}")
+            left_out[spec.name] = str(error)
+            progress.say(f"source {spec.name}: left out, {error}")
             continue
         found += offered
         progress.say(f"source {spec.name}: {len(offered)} pictures")
     if not found:
-        raise MissingError(f"no source of the recipe can be read here: {'; '.join(left_out)}")
+        raise MissingError(f"no source can be read here: {'; '.join(sorted(set(left_out.values())))}")
     return found, left_out
 
 
 def _part(results: Iterable[Any]) -> tuple[list[Any], list[LedgerEntry]]:
     """Part what went on from what got its verdict."""
-    going, ended = [], []
+    going: list[Any] = []
+    ended: list[LedgerEntry] = []
     for result in results:
         (ended if isinstance(result, LedgerEntry) else going).append(result)
     return going, ended

@@ -14,9 +14,7 @@ TILE = 2048
 """Rows compared at a time: bounds the memory to TILE² distances."""
 
 
-def near_pairs(
-    hashes: NDArray[np.uint8], threshold: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def near_pairs(hashes: NDArray[np.uint8], threshold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """All pairs of hashes within a Hamming distance, exactly.
 
     Args:
@@ -138,7 +136,9 @@ def _across(
 
 def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
     if hashes.ndim != 2 or hashes.dtype != np.uint8 or hashes.shape[1] % 8:
-        raise InputError(f"hashes must be uint8 (N, B) with B a multiple of 8, got {hashes.dtype} {hashes.shape}")
+        raise InputError(
+            f"hashes must be uint8 (N, B) with B a multiple of 8, got {hashes.dtype} {hashes.shape}"
+        )
     return np.ascontiguousarray(hashes).view(np.uint64)
 
 

@@ -1,13 +1,13 @@
 """Everything lacbench raises on purpose.
 
-    LacbenchError                 one sentence: what, expected, got, what to do
-    ├── InputError                what the caller handed us cannot be used
-    │   ├── ImageError            bytes that are no picture, or one beyond the limits
-    │   └── RecipeError           a recipe that does not say what to do
-    ├── MissingError              a capability is not here: an extra, a client, a device
-    ├── FetchError                a source, a registry or a site did not deliver
-    ├── IntegrityError            bytes that are not the bytes they should be
-    └── OutputError               the output cannot be written: read-only, full, in use
+LacbenchError                 one sentence: what, expected, got, what to do
+├── InputError                what the caller handed us cannot be used
+│   ├── ImageError            bytes that are no picture, or one beyond the limits
+│   └── RecipeError           a recipe that does not say what to do
+├── MissingError              a capability is not here: an extra, a client, a device
+├── FetchError                a source, a registry or a site did not deliver
+├── IntegrityError            bytes that are not the bytes they should be
+└── OutputError               the output cannot be written: read-only, full, in use
 """
 
 __all__ = [

@@ -12,26 +12,28 @@ from typing import Any
 
 from lacbench.errors import OutputError
 
+_REFUSALS = {
+    errno.ENOSPC: "the disk is full: free some room and run the same command again",
+    errno.EDQUOT: "the disk quota is used up: free some room and run the same command again",
+    errno.EROFS: "the file system is read-only: choose another output folder",
+    errno.EACCES: "this user may not write there: choose another output folder",
+    errno.EPERM: "this user may not write there: choose another output folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder: choose another output folder",
+    errno.EEXIST: "a part of its path is a file, not a folder: choose another output folder",
+}
+FULL_OR_READ_ONLY = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+"""Refusals that can only come of writing, wherever they are met."""
+
 
 @contextmanager
-def output_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals to write at `path` into an OutputError of one sentence."""
+def output_errors(path: Path, only: tuple[int, ...] | None = None) -> Iterator[None]:
+    """Turn the system's refusals to write at `path` (`only`: of these kinds) into an OutputError."""
     try:
         yield
     except OSError as error:
-        reasons = {
-            errno.ENOSPC: "the disk is full: free some room and run the same command again",
-            errno.EDQUOT: "the disk quota is used up: free some room and run the same command again",
-            errno.EROFS: "the file system is read-only: choose another output folder",
-            errno.EACCES: "it may not be written by this user: choose another output folder",
-            errno.EPERM: "it may not be written by this user: choose another output folder",
-            errno.ENOTDIR: "a part of its path is a file, not a folder: choose another output folder",
-            errno.EEXIST: "a part of its path is a file, not a folder: choose another output folder",
-            errno.EISDIR: "it is a folder where a file was expected: choose another output",
-        }
-        reason = reasons.get(error.errno or 0)
-        if reason is None:
+        if only is not None and error.errno not in only:
             raise
+        reason = _REFUSALS.get(error.errno or 0, f"{error.strerror or error}: choose another output folder")
         raise OutputError(f"cannot write {path}: {reason}") from error
 
 
@@ -59,7 +61,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file of our own state; None where there is none, or a broken one: the work is done again."""
+    """Read a JSON file of our own state; None where there is none or a broken one: work is done again."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -81,6 +83,12 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writers left below `folder`: temporary files of `atomic`, never renamed."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
 
 
 def sha256_bytes(data: bytes) -> str:

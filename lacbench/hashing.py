@@ -19,7 +19,7 @@ BITS = 256
 HASH_BYTES = BITS // 8
 
 SIDE, LOW = 64, 16
-SPARSE_ENERGY = 0.02
+SPARSE_ENERGY = 0.1
 """A hash says little when fewer than this share of its frequencies carry 1% of the strongest one."""
 
 INK_SIGMA = 0.5
@@ -59,12 +59,9 @@ def to_array(hashes: list[bytes]) -> NDArray[np.uint8]:
 
 def _spectrum(grey: Array) -> NDArray[np.float64]:
     """Lowest frequencies (16, 16) of uint8 (H, W)."""
-    small = grey if grey.shape == (SIDE, SIDE) else _area(grey)
+    # In float: rounding the small picture back to 8 bits would flip bits near the median.
+    small = cv2.resize(grey.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(dctn(small.astype(np.float64), type=2)[:LOW, :LOW], dtype=np.float64)
-
-
-def _area(grey: Array) -> Array:
-    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def _bits(spectrum: NDArray[np.float64]) -> bytes:

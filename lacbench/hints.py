@@ -71,7 +71,9 @@ def load_hints(path: Path) -> dict[str, tuple[Hint, ...]]:
         raw = json.loads(path.read_text())
         return {k: tuple(_checked(x, y, color) for x, y, color in v) for k, v in raw.items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise InputError(f"{path} holds no hints: {error}; expected {{id: [[x, y, [r, g, b]], …]}}") from error
+        raise InputError(
+            f"{path} holds no hints: {error}; expected {{id: [[x, y, [r, g, b]], …]}}"
+        ) from error
 
 
 def _checked(x: float, y: float, color: list[int]) -> Hint:

@@ -54,8 +54,9 @@ def decode(data: bytes, name: str = "the picture") -> Array:
     """
     with _open(data, name) as image:
         try:
-            upright = ImageOps.exif_transpose(image)
-            return np.asarray(_on_white(upright), dtype=np.uint8)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # broken metadata does not make a broken picture
+                return np.asarray(_on_white(ImageOps.exif_transpose(image)), dtype=np.uint8)
         except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
             raise ImageError(f"{name} cannot be decoded: {error}; replace it or leave it out") from error
 
@@ -78,8 +79,9 @@ def render_svg(data: bytes, size: int, name: str = "the picture") -> bytes:
     try:
         text = data.decode()
         _, width, height = identify(resvg_py.svg_to_bytes(svg_string=text, background="#ffffff"), name)
-        side = {"width": size} if width <= height else {"height": size}
-        return bytes(resvg_py.svg_to_bytes(svg_string=text, background="#ffffff", **side))
+        side = (size, None) if width <= height else (None, size)
+        data = resvg_py.svg_to_bytes(svg_string=text, background="#ffffff", width=side[0], height=side[1])
+        return bytes(data)
     except ValueError as error:
         raise ImageError(f"{name} cannot be rendered: {error}; leave it out") from error
 
@@ -105,11 +107,12 @@ def to_grey(image: Array) -> Array:
 
 
 def resize_shortest(image: Array, size: int) -> Array:
-    """Resize so that the shortest side has `size` pixels, keeping the aspect: area averaging down, bicubic up.
+    """Resize so that the shortest side has `size` pixels, keeping the aspect.
 
-    Takes and returns uint8 (H, W) or (H, W, 3). A picture of that size already is returned as it is.
+    Area averaging down, bicubic up. Takes and returns uint8 (H, W) or (H, W, 3). A picture of that size
+    already is returned as it is.
     """
-    height, width = resized_shape(*image.shape[:2], size)
+    height, width = resized_shape(image.shape[0], image.shape[1], size)
     if (height, width) == image.shape[:2]:
         return image
     method = cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC
@@ -130,7 +133,11 @@ def _open(data: bytes, name: str) -> Image.Image:
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is no picture: expected {', '.join(FORMATS)}; leave it out") from error
-    except (Image.DecompressionBombError, OSError, SyntaxError, ValueError) as error:
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{name} has far too many pixels; expected at most {MAX_PIXELS:,}; leave it out"
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise ImageError(f"{name} cannot be opened: {error}; leave it out") from error
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:

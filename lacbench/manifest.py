@@ -50,7 +50,9 @@ _VERDICT = [
 ]
 _METADATA = {"lacbench.manifest": VERSION, "lacbench.hash": ALGORITHM}
 
-MEMBERS = pa.schema([("sha256", _TEXT), ("file", _TEXT), ("split", _TEXT), *_CANDIDATE, *_STATISTICS], _METADATA)
+MEMBERS = pa.schema(
+    [("sha256", _TEXT), ("file", _TEXT), ("split", _TEXT), *_CANDIDATE, *_STATISTICS], _METADATA
+)
 """Columns of `illustrations.parquet` and `linearts.parquet`."""
 LEDGER = pa.schema([*_CANDIDATE, ("sha256", _TEXT), *_VERDICT], _METADATA)
 """Columns of `ledger.parquet`."""
@@ -93,7 +95,7 @@ def load_dataset(folder: Path) -> Dataset:
         raise InputError(
             f"{folder} is no data set: {missing[0]}.parquet is missing; make one with `lacbench build-dataset`"
         )
-    order = {name: tuple(_member(row) for row in _read(folder / f"{name}.parquet", MEMBERS)) for name in SETS}
+    order = {name: _load_members(folder / f"{name}.parquet") for name in SETS}
     ledger = tuple(_entry(row) for row in _read(folder / "ledger.parquet", LEDGER))
     recipe = folder / "recipe.toml"
     text = recipe.read_text() if recipe.is_file() else ""
@@ -137,8 +139,15 @@ def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     told = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
     got = told.get("lacbench.manifest", "none")
     if got != VERSION or not table.schema.equals(schema):
-        raise InputError(f"{path} is a manifest of version {got}, expected {VERSION}; build the data set again")
-    return table.to_pylist()
+        raise InputError(
+            f"{path} is a manifest of version {got}, expected {VERSION}; build the data set again"
+        )
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _load_members(path: Path) -> tuple[Member, ...]:
+    return tuple(_member(row) for row in _read(path, MEMBERS))
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:

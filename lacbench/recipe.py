@@ -1,6 +1,7 @@
 """The recipe of a data set: what to take from where, what to keep, how to split it. TOML, validated."""
 
 import difflib
+import json
 import tomllib
 from importlib import resources
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lacbench.errors import RecipeError
+from lacbench.records import SETS
 
 
 class _Table(BaseModel):
@@ -139,6 +141,22 @@ def parse_recipe(text: str, base: Path = Path(), name: str = "the recipe") -> Re
         raise RecipeError(f"{name} does not hold: {problems}") from error
     sources = tuple(_resolve(source, base) for source in recipe.sources)
     return recipe.model_copy(update={"sources": sources})
+
+
+def folder_recipe(folder: Path) -> Recipe:
+    """The recipe that takes `illustrations/` and `linearts/` below a folder, pictures of all kinds."""
+    globs: dict[str, list[str]] = {
+        name: [
+            f"{name}/**/*.{suffix}" for suffix in ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "svg")
+        ]
+        for name in SETS
+    }
+    place = folder.expanduser().resolve()
+    # JSON's strings and lists of strings are TOML's too.
+    settings: dict[str, Any] = {"name": "folder", "kind": "folder", "folder": str(place), **globs}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
+    name = json.dumps(place.name, ensure_ascii=False)
+    return parse_recipe("\n".join([f"name = {name}", "", "[[sources]]", *lines]) + "\n")
 
 
 def _resolve(source: SourceSpec, base: Path) -> SourceSpec:

@@ -58,9 +58,7 @@ def xdog(
     return np.asarray(np.rint(255 * tone), dtype=np.uint8)
 
 
-def _difference(
-    grey: Array, inner: float, outer: float, tau: float, threshold: float
-) -> NDArray[np.float64]:
+def _difference(grey: Array, inner: float, outer: float, tau: float, threshold: float) -> NDArray[np.float64]:
     """D of uint8 (H, W) in 0–255: float32 where its side of the threshold is safe, float64 elsewhere."""
     wide = _blur(grey, outer)
     difference = (_blur(grey, inner) - np.float32(tau) * wide).astype(np.float64)

@@ -56,7 +56,7 @@ def chosen(spec: SourceSpec, tree: Tree) -> Iterator[Candidate]:
 
 
 def limited(spec: SourceSpec, candidates: list[Candidate]) -> list[Candidate]:
-    """At most `spec.limit` candidates of each set, spread evenly over their order; true pairs stay together."""
+    """At most `spec.limit` candidates a set, spread evenly over their order; true pairs stay together."""
     if spec.limit is None:
         return candidates
     kept = []

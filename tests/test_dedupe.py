@@ -1,0 +1,165 @@
+"""Duplicate search against brute force; groups, keepers, leaks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lacbench import dedupe
+from lacbench.dedupe import cross_pairs, distance, drop_duplicates, groups, near_pairs
+from lacbench.errors import InputError
+from lacbench.recipe import DedupeSpec
+from lacbench.records import Candidate, Record, Set, Statistics
+
+SPEC = DedupeSpec()
+
+
+def record(
+    name: str,
+    phash: bytes,
+    *,
+    set: Set = "illustrations",
+    side: int = 300,
+    ink: bytes | None = None,
+    sparse: bool = False,
+    pair: str = "",
+    source: str = "a",
+) -> Record:
+    """A record of made-up measures; its sha256 is its name."""
+    told = Statistics(side, side, "PNG", 40.0, 0.5, 0.2, 0.2, phash, ink or phash, sparse)
+    candidate = Candidate(source, name, set, "made up", "CC0-1.0", pair=pair, path=Path())
+    return Record(name, f"images/{name}.png", candidate, told)
+
+
+def flipped(hash_: bytes, bits: int) -> bytes:
+    """The hash with its first `bits` bits flipped."""
+    return (int.from_bytes(hash_) ^ (2**bits - 1)).to_bytes(len(hash_))
+
+
+ZERO, FAR, FARTHER = bytes(32), b"\xf0" * 32, b"\x0f" * 32
+
+
+@st.composite
+def hash_tables(draw: st.DrawFn) -> np.ndarray:
+    """Hashes (N, B) of adversarial distributions: all equal, one bit apart, clustered, random."""
+    width = draw(st.sampled_from([8, 32]))
+    count = draw(st.integers(0, 25))
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    kind = draw(st.sampled_from(["equal", "one bit", "clustered", "random"]))
+    table = np.zeros((count, width), np.uint8)
+    if kind == "random":
+        return random.integers(0, 256, table.shape).astype(np.uint8)
+    if kind == "one bit":
+        for row in table:
+            row[random.integers(width)] = 1 << random.integers(8)
+    if kind == "clustered":
+        centers = random.integers(0, 256, (3, width)).astype(np.uint8)
+        table = centers[random.integers(3, size=count)]
+        table = table ^ (random.random((count, width)) < 0.05).astype(np.uint8)
+    return table
+
+
+@given(hash_tables(), st.integers(0, 256))
+@settings(max_examples=200, deadline=None)
+def test_near_pairs_equals_brute_force(table: np.ndarray, threshold: int) -> None:
+    rows = [int.from_bytes(row.tobytes()) for row in table]
+    expected = [
+        (i, j, (rows[i] ^ rows[j]).bit_count())
+        for i in range(len(rows))
+        for j in range(i + 1, len(rows))
+        if (rows[i] ^ rows[j]).bit_count() <= threshold
+    ]
+    pairs, distances = near_pairs(table, threshold)
+    assert pairs.dtype == distances.dtype == np.int64
+    assert [(*p, d) for p, d in zip(pairs.tolist(), distances.tolist(), strict=True)] == expected
+
+
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(1).integers(0, 4, (50, 8)).astype(np.uint8)
+    whole = near_pairs(table, 10)
+    monkeypatch.setattr(dedupe, "TILE", 7)
+    tiled = near_pairs(table, 10)
+    assert len(whole[0]) > 50
+    assert all(np.array_equal(a, b) for a, b in zip(whole, tiled, strict=True))
+
+
+def test_cross_pairs_of_nothing() -> None:
+    pairs, distances = cross_pairs(np.empty((0, 32), np.uint8), np.zeros((3, 32), np.uint8), 256)
+    assert pairs.shape == (0, 2)
+    assert distances.shape == (0,)
+
+
+@pytest.mark.parametrize("table", [np.zeros((3, 7), np.uint8), np.zeros((3, 8)), np.zeros(8, np.uint8)])
+def test_other_tables_are_refused(table: np.ndarray) -> None:
+    with pytest.raises(InputError, match="hashes must be uint8"):
+        near_pairs(table, 3)
+
+
+def test_groups_are_chains() -> None:
+    chain = [record(str(n), flipped(ZERO, 20 * n)) for n in range(4)] + [record("far", FAR)]
+    labels = groups(chain, 20).tolist()
+    assert len(set(labels[:4])) == 1
+    assert labels[4] != labels[0]
+
+
+def test_the_largest_is_kept_then_the_first_source_then_the_least_id() -> None:
+    small, large = record("0", ZERO, side=300), record("9", ZERO, side=400)
+    assert drop_duplicates([small, large], SPEC, ["a"])[0] == [large]
+    late, early = record("0", ZERO, source="b"), record("9", ZERO, source="a")
+    assert drop_duplicates([late, early], SPEC, ["a", "b"])[0] == [early]
+    first, second = record("0", ZERO), record("9", ZERO)
+    assert drop_duplicates([second, first], SPEC, ["a"])[0] == [first]
+
+
+def test_the_ledger_names_keeper_and_distance() -> None:
+    keeper, repeat = record("9", ZERO, side=400), record("0", flipped(ZERO, 30))
+    _, (entry,) = drop_duplicates([repeat, keeper], SPEC, ["a"])
+    assert (entry.sha256, entry.verdict.keeper) == ("0", "9")
+    assert (entry.verdict.reason, entry.verdict.distance) == ("duplicate", 30)
+
+
+def test_the_threshold_is_each_sets_own() -> None:
+    apart = flipped(ZERO, 30)
+    for name, left in (("illustrations", 1), ("linearts", 2)):
+        two = [record("0", ZERO, set=name), record("1", apart, set=name)]
+        assert len(drop_duplicates(two, SPEC, ["a"])[0]) == left
+
+
+def test_sparse_pictures_repeat_only_by_equal_bytes() -> None:
+    alike = [record("0", ZERO, sparse=True), record("1", ZERO, sparse=True)]
+    assert len(drop_duplicates(alike, SPEC, ["a"])[0]) == 2
+    equal = [alike[0], replace(alike[0], candidate=replace(alike[0].candidate, key="again"))]
+    kept, dropped = drop_duplicates(equal, SPEC, ["a"])
+    assert (len(kept), dropped[0].verdict.detail) == (1, "the same bytes")
+
+
+def test_a_drawing_of_a_kept_line_art_leaks() -> None:
+    line = record("l", FAR, set="linearts", ink=ZERO)
+    leak, free = record("i", FARTHER, ink=flipped(ZERO, 60)), record("f", FAR, ink=flipped(ZERO, 61))
+    kept, (entry,) = drop_duplicates([line, leak, free], SPEC, ["a"])
+    assert {r.sha256 for r in kept} == {"l", "f"}
+    assert (entry.sha256, entry.verdict.reason, entry.verdict.keeper) == ("i", "leak", "l")
+
+
+def test_a_true_pair_is_no_leak() -> None:
+    line = record("l", FAR, set="linearts", ink=ZERO, pair="p")
+    color = record("i", FARTHER, ink=ZERO, pair="p")
+    assert drop_duplicates([line, color], SPEC, ["a"])[1] == []
+
+
+@given(hash_tables(), st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_what_is_kept_does_not_depend_on_the_order(table: np.ndarray, random) -> None:
+    records = [record(str(i), row.tobytes().ljust(32, b"\0")) for i, row in enumerate(table)]
+    shuffled = records[:]
+    random.shuffle(shuffled)
+    kept = [{r.sha256 for r in drop_duplicates(order, SPEC, ["a"])[0]} for order in (records, shuffled)]
+    assert kept[0] == kept[1]
+
+
+@given(st.binary(min_size=32, max_size=32), st.integers(0, 256))
+def test_distance_counts_bits(hash_: bytes, bits: int) -> None:
+    assert distance(hash_, flipped(hash_, bits)) == bits

@@ -1,0 +1,90 @@
+"""Manifests: byte-stable, exact in every bit, refused when they are not ours."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_dedupe import record
+
+from lacbench.errors import InputError
+from lacbench.manifest import digest, load_dataset, load_pairs, save_dataset, save_pairs
+from lacbench.records import KEPT, LedgerEntry, Member, Pair, Verdict
+
+hashes = st.binary(min_size=32, max_size=32)
+
+
+def saved(folder: Path, members: list[Member]):
+    ledger = [LedgerEntry(m.record.candidate, KEPT, m.record.sha256) for m in members]
+    return save_dataset(folder, members, [], ledger, 'name = "x"')
+
+
+@given(st.lists(hashes, max_size=5, unique=True))
+@settings(max_examples=20, deadline=None)
+def test_every_bit_of_a_hash_survives(tmp_path_factory: pytest.TempPathFactory, values: list[bytes]) -> None:
+    folder = tmp_path_factory.mktemp("m")
+    members = [Member(record(v.hex(), v), "train") for v in values]
+    assert saved(folder, members) == load_dataset(folder)
+    assert [m.record.statistics.phash for m in load_dataset(folder).illustrations] == values
+
+
+def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
+    members = [Member(record("a", bytes(32)), "train")]
+    for name in ("one", "two"):
+        saved(tmp_path / name, members)
+    for file in ("illustrations.parquet", "linearts.parquet", "ledger.parquet"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_pandas_reads_it(tmp_path: Path) -> None:
+    saved(tmp_path, [Member(record("a", b"\xff" * 32), "test")])
+    table = pd.read_parquet(tmp_path / "illustrations.parquet")
+    assert table.loc[0, "sha256"] == "a"
+    assert table.loc[0, "phash"] == b"\xff" * 32
+    assert table.loc[0, "license"] == "CC0-1.0"
+
+
+def test_a_null_distance_stays_null(tmp_path: Path) -> None:
+    far = Verdict(False, "duplicate", "", "k", 3)
+    entries = [LedgerEntry(record(n, bytes(32)).candidate, v, n) for n, v in (("a", far), ("b", KEPT))]
+    save_dataset(tmp_path, [], [], entries, "")
+    assert [e.verdict.distance for e in load_dataset(tmp_path).ledger] == [3, None]
+
+
+def test_the_digest_tells_split_and_pair_but_not_order() -> None:
+    a, b = Member(record("a", bytes(32)), "train"), Member(record("b", bytes(32)), "train")
+    assert digest([a, b], []) == digest([b, a], [])
+    different = [[Member(a.record, "test"), b], [a], [Member(record("a", bytes(32), pair="p"), "train"), b]]
+    assert len({digest(m, []) for m in ([a, b], *different)}) == 4
+    assert digest([a], []) != digest([], [a])
+
+
+def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is no data set: illustrations\.parquet is missing; make one with"):
+        load_dataset(tmp_path)
+    with pytest.raises(InputError, match=r"has no pairs: .* make them with `lacbench pairs`"):
+        load_pairs(tmp_path)
+
+
+def test_other_files_and_versions_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path, [])
+    file = tmp_path / "illustrations.parquet"
+    table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({"lacbench.manifest": "99"}), file)
+    with pytest.raises(InputError, match="manifest of version 99, expected 1; build the data set again"):
+        load_dataset(tmp_path)
+    pq.write_table(pa.table({"x": [1]}), file)
+    with pytest.raises(InputError, match="manifest of version none, expected 1"):
+        load_dataset(tmp_path)
+    file.write_bytes(b"PAR1 and no more")
+    with pytest.raises(InputError, match="is no manifest"):
+        load_dataset(tmp_path)
+
+
+def test_pairs_round_trip(tmp_path: Path) -> None:
+    pairs = (Pair("a", 0.3, 512, "pairs/512/0.3/a.png", 600, 512, "train"),)
+    save_pairs(tmp_path, pairs)
+    assert load_pairs(tmp_path) == pairs

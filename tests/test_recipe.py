@@ -1,0 +1,62 @@
+"""Recipes: what is accepted, and what each mistake is told."""
+
+from pathlib import Path
+
+import pytest
+
+from lacbench.errors import RecipeError
+from lacbench.recipe import load_recipe, parse_recipe
+
+GOOD = """
+name = "mine"
+[[sources]]
+name = "art"
+kind = "folder"
+folder = "pictures"
+illustrations = ["*.png"]
+"""
+
+
+def test_folders_are_relative_to_the_recipe(tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(GOOD)
+    assert load_recipe(tmp_path / "r.toml").sources[0].folder == tmp_path / "pictures"
+
+
+def test_the_text_is_kept_as_written() -> None:
+    assert parse_recipe(GOOD).text == GOOD
+
+
+@pytest.mark.parametrize("name", ["open-art"])
+def test_shipped_recipes_hold_and_are_found_by_name(name: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_recipe(Path(name)).name == name
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("illustrations", "ilustrations"), r"sources\.0\.ilustrations: unknown key, did you mean `illustr"),
+        (('kind = "folder"', 'kind = "ftp"'), r"sources\.0\.kind: Input should be 'packages' or 'folder'"),
+        (('folder = "pictures"', ""), "kind `folder` needs `folder`"),
+        (('kind = "folder"', 'kind = "packages"'), "needs `client` and `packages`"),
+        (('illustrations = ["*.png"]', ""), "globs under `illustrations`, `linearts`, or both"),
+        (('name = "mine"', "name ="), "is no TOML"),
+        (('name = "mine"', 'name = "mine"\nsplit = 1'), "split: unknown key, did you mean `splits`"),
+        (('name = "mine"', 'name = "mine"\nseed = -1'), "seed: Input should be greater"),
+        (('name = "art"', 'name = "a/b"'), r"sources\.0\.name: String should match"),
+    ],
+)
+def test_mistakes(change: tuple[str, str], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        parse_recipe(GOOD.replace(*change))
+
+
+def test_two_sources_of_one_name() -> None:
+    twice = GOOD + GOOD[GOOD.index("[[") :]
+    with pytest.raises(RecipeError, match="source names must differ, got art, art"):
+        parse_recipe(twice)
+
+
+def test_no_such_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="one that ships with lacbench: open-art"):
+        load_recipe(tmp_path / "nothing")
