@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import click
+
 from lacbench.cli.options import ANY_PATH, FOLDER, json_option, print_json, workers_option
 from lacbench.cli.terminal import listener
 

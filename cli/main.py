@@ -7,8 +7,14 @@ from typing import Any
 import click
 
 import lacbench
+from lacbench.cli.build_dataset import build_dataset
+from lacbench.cli.explore import explore
+from lacbench.cli.fid import fid
+from lacbench.cli.pairs import pairs
+from lacbench.cli.report import report
+from lacbench.cli.weights import weights
 from lacbench.errors import LacbenchError
-from lacbench.files import output_errors
+from lacbench.files import FULL_OR_READ_ONLY, output_errors
 
 
 class Sentences(click.Group):
@@ -17,7 +23,8 @@ class Sentences(click.Group):
     def invoke(self, context: click.Context) -> Any:
         """Run the command; exit status 0 done, 1 the work failed, 2 wrong usage, 130 interrupted."""
         try:
-            with output_errors(Path("the output")):  # a full disk or a read-only folder met outside files.py
+            # A full disk may be met anywhere, also where a library writes a temporary file.
+            with output_errors(Path("the output"), only=FULL_OR_READ_ONLY):
                 return super().invoke(context)
         except LacbenchError as error:
             click.echo(f"lacbench: {error}", err=True)
@@ -31,6 +38,14 @@ class Sentences(click.Group):
 @click.version_option(lacbench.__version__, prog_name="lacbench")
 def main() -> None:
     """Anime line-art colorization as a benchmark: from scraped pixels to a p-value."""
+
+
+main.add_command(build_dataset)
+main.add_command(explore)
+main.add_command(fid)
+main.add_command(pairs)
+main.add_command(report)
+main.add_command(weights)
 
 
 if __name__ == "__main__":

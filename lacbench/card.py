@@ -8,10 +8,10 @@ from lacbench.hashing import ALGORITHM
 from lacbench.records import SETS, Dataset, Member
 
 
-def write_card(dataset: Dataset, name: str, left_out: dict[str, str]) -> None:
+def write_card(dataset: Dataset, left_out: dict[str, str]) -> None:
     """Write the data set's card as Markdown beside its manifests, atomically."""
     sections = [
-        f"# {name}\n\nDigest `{dataset.digest}`. Hashes: {ALGORITHM}.",
+        f"# {dataset.name}\n\nDigest `{dataset.digest}`. Hashes: {ALGORITHM}.",
         _table("Pictures", ("set", "split", "pictures"), _splits(dataset)),
         _table(
             "Origins and rights", ("set", "origin", "licence", "licence text", "pictures"), _origins(dataset)

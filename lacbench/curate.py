@@ -52,7 +52,7 @@ def build_dataset(
     ledger = [LedgerEntry(r.candidate, KEPT, r.sha256) for r in unique]
     ledger += [*unreadable, *broken, *dropped, *repeats]
     dataset = save_dataset(out, illustrations, linearts, ledger, recipe.text)
-    write_card(dataset, recipe.name, left_out)
+    write_card(dataset, left_out)
     _check_not_empty(dataset)
     write_json(out / "work/done.json", state)
     progress.say(f"data: {_summary(dataset)}")

@@ -41,17 +41,16 @@ def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hin
     """
     if not dataset.illustrations:
         raise InputError(f"{dataset.folder} has no illustrations to take hint colours from")
-    return {m.record.sha256: _draw(dataset, m.record.sha256, count, seed) for m in dataset.linearts}
-
-
-def _draw(dataset: Dataset, sha256: str, count: int, seed: int) -> tuple[Hint, ...]:
-    lineart = next(m for m in dataset.linearts if m.record.sha256 == sha256)
-    # Counter-based: a line art's hints do not depend on which others there are.
-    random = np.random.Generator(np.random.Philox(key=[seed, int(sha256[:16], 16)]))
-    whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
-    picture = read(dataset.file(dataset.truth(lineart) or whim))
-    places = random.random((count, 2))
-    return tuple(_sample(picture, float(x), float(y)) for x, y in places)
+    truths = {m.record.candidate.pair: m for m in dataset.illustrations}
+    drawn = {}
+    for lineart in dataset.linearts:
+        sha256, pair = lineart.record.sha256, lineart.record.candidate.pair
+        # Counter-based: a line art's hints do not depend on which others there are.
+        random = np.random.Generator(np.random.Philox(key=[seed, int(sha256[:16], 16)]))
+        whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
+        picture = read(dataset.file(truths.get(pair, whim) if pair else whim))
+        drawn[sha256] = tuple(_sample(picture, x, y) for x, y in random.random((count, 2)).tolist())
+    return drawn
 
 
 def _sample(picture: Array, x: float, y: float) -> Hint:

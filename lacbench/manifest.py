@@ -93,7 +93,7 @@ def load_dataset(folder: Path) -> Dataset:
     missing = [f for f in ("illustrations", "linearts", "ledger") if not (folder / f"{f}.parquet").is_file()]
     if missing:
         raise InputError(
-            f"{folder} is no data set: {missing[0]}.parquet is missing; make one with `lacbench build-dataset`"
+            f"{folder} is no data set: {missing[0]}.parquet is missing; make one: lacbench build-dataset"
         )
     order = {name: _load_members(folder / f"{name}.parquet") for name in SETS}
     ledger = tuple(_entry(row) for row in _read(folder / "ledger.parquet", LEDGER))

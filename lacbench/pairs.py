@@ -44,21 +44,29 @@ def make_pairs(
     if not dataset.illustrations:
         raise InputError(f"{dataset.folder} has no illustrations to draw lines of; mend the recipe's filters")
     progress = progress or Silent()
-    draw = partial(_draw, dataset.folder, tuple(sorted(sigmas)), size)
-    drawn = (engine or Local()).map(draw, dataset.illustrations)
-    pairs = tuple(p for done in progress.track(drawn, "pairs", len(dataset.illustrations)) for p in done)
+    pairs = tuple(p for m in dataset.illustrations for p in _planned(m, sorted(sigmas), size))
+    missing = {p.sha256 for p in pairs if not (dataset.folder / p.path).is_file()}
+    members = [m for m in dataset.illustrations if m.record.sha256 in missing]
+    draw = partial(_draw, dataset.folder, tuple(sigmas), size)
+    for _ in progress.track((engine or Local()).map(draw, members), "pairs", len(members)):
+        pass
     save_pairs(dataset.folder, pairs)
-    progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {', '.join(f'{s:g}' for s in sigmas)}")
+    thickness = ", ".join(f"{s:g}" for s in sorted(sigmas))
+    progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {thickness}")
     return pairs
 
 
-def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) -> list[Pair]:
+def _planned(member: Member, sigmas: Sequence[float], size: int) -> list[Pair]:
     record = member.record
-    paths = {sigma: f"pairs/{size}/{sigma:g}/{record.sha256}.png" for sigma in sigmas}
-    missing = [sigma for sigma, path in paths.items() if not (folder / path).is_file()]
-    if missing:
-        image = resize_shortest(read(folder / record.path), size)
-        for sigma in missing:
-            write_png(folder / paths[sigma], xdog(image, sigma), bilevel=True)
     height, width = resized_shape(record.statistics.height, record.statistics.width, size)
-    return [Pair(record.sha256, s, size, path, width, height, member.split) for s, path in paths.items()]
+    paths = [f"pairs/{size}/{sigma:g}/{record.sha256}.png" for sigma in sigmas]
+    return [
+        Pair(record.sha256, sigma, size, path, width, height, member.split)
+        for sigma, path in zip(sigmas, paths, strict=True)
+    ]
+
+
+def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) -> None:
+    image = resize_shortest(read(folder / member.record.path), size)
+    for pair in _planned(member, sigmas, size):
+        write_png(folder / pair.path, xdog(image, pair.sigma), bilevel=True)

@@ -1,5 +1,6 @@
 """The nouns of the straight line, as frozen records. Every field says its unit."""
 
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -169,6 +170,14 @@ class Dataset:
     """Every candidate with its verdict, sorted by source and key."""
     recipe: str = field(repr=False, default="")
     """The recipe's text, as it was run."""
+
+    @property
+    def name(self) -> str:
+        """The recipe's name for it; the folder's where the recipe is gone."""
+        try:
+            return str(tomllib.loads(self.recipe)["name"])
+        except (tomllib.TOMLDecodeError, KeyError):
+            return self.folder.name
 
     def file(self, member: Member) -> Path:
         """The stored picture's path on this machine."""

@@ -3,24 +3,12 @@
 import os
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
+
+from made import draw_figure
 
 ROOT = Path(__file__).parents[1]
 ART = Path(os.environ.get("LACBENCH_ART", ROOT.parent / "shared/data/art"))
-
-
-def draw_figure(seed: int, size: int = 240) -> tuple[np.ndarray, np.ndarray]:
-    """A coloured figure of a few outlined shapes, and its line drawing: uint8 (size, size, 3) RGB each."""
-    random = np.random.default_rng(seed)
-    color, lines = (np.full((size, size, 3), 255, np.uint8) for _ in range(2))
-    corners = [random.integers(size // 10, size * 9 // 10, (5, 2)).astype(np.int32) for _ in range(5)]
-    for shape in corners:
-        cv2.fillPoly(color, [shape], random.integers(40, 255, 3).tolist())
-    for picture in (color, lines):
-        cv2.polylines(picture, corners, True, (0, 0, 0), 2, cv2.LINE_AA)
-    return color, lines
 
 
 @pytest.fixture(scope="session")

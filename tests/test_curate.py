@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_figure
 
 from lacbench.curate import build_dataset
 from lacbench.engine import Local
@@ -17,29 +16,9 @@ from lacbench.errors import InputError, MissingError
 from lacbench.files import sha256_file
 from lacbench.images import write_png
 from lacbench.manifest import load_dataset
-from lacbench.recipe import Recipe, parse_recipe
-from lacbench.records import Dataset
+from lacbench.recipe import parse_recipe
 
-
-def recipe_for(folder: Path, extra: str = "") -> Recipe:
-    return parse_recipe(
-        f"""
-name = "drawn"
-seed = 1
-{extra}
-[[sources]]
-name = "art"
-kind = "folder"
-folder = "{folder}"
-license = "CC0-1.0"
-illustrations = ["illustrations/*"]
-linearts = ["linearts/*"]
-"""
-    )
-
-
-def build(folder: Path, out: Path, **options: object) -> Dataset:
-    return build_dataset(recipe_for(folder), out, **options)
+from made import build, draw_figure, recipe_for
 
 
 def tree(folder: Path) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """Duplicate search against brute force; groups, keepers, leaks."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,34 +11,10 @@ from lacbench import dedupe
 from lacbench.dedupe import cross_pairs, distance, drop_duplicates, groups, near_pairs
 from lacbench.errors import InputError
 from lacbench.recipe import DedupeSpec
-from lacbench.records import Candidate, Record, Set, Statistics
+
+from made import FAR, FARTHER, ZERO, flipped, record
 
 SPEC = DedupeSpec()
-
-
-def record(
-    name: str,
-    phash: bytes,
-    *,
-    set: Set = "illustrations",
-    side: int = 300,
-    ink: bytes | None = None,
-    sparse: bool = False,
-    pair: str = "",
-    source: str = "a",
-) -> Record:
-    """A record of made-up measures; its sha256 is its name."""
-    told = Statistics(side, side, "PNG", 40.0, 0.5, 0.2, 0.2, phash, ink or phash, sparse)
-    candidate = Candidate(source, name, set, "made up", "CC0-1.0", pair=pair, path=Path())
-    return Record(name, f"images/{name}.png", candidate, told)
-
-
-def flipped(hash_: bytes, bits: int) -> bytes:
-    """The hash with its first `bits` bits flipped."""
-    return (int.from_bytes(hash_) ^ (2**bits - 1)).to_bytes(len(hash_))
-
-
-ZERO, FAR, FARTHER = bytes(32), b"\xf0" * 32, b"\x0f" * 32
 
 
 @st.composite

@@ -7,7 +7,6 @@ import cv2
 import imagehash
 import numpy as np
 import pytest
-from conftest import draw_figure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +16,8 @@ from scipy.fft import dct
 from lacbench.dedupe import distance
 from lacbench.hashing import BITS, ink_hash, is_sparse, phash, to_array
 from lacbench.images import Array, decode, read, to_grey
+
+from made import draw_figure
 
 
 def bits(hash_: bytes) -> np.ndarray:

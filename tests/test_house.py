@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 import pytest
-from lacbench.cli.main import main
 
 import lacbench
+from lacbench.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 FOLDERS = {"lacbench": ROOT / "lacbench", "cli": ROOT / "cli", "dashboards": ROOT / "dashboards",

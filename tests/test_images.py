@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_figure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -16,6 +15,8 @@ from PIL import Image
 from lacbench import images
 from lacbench.errors import ImageError, LacbenchError
 from lacbench.images import decode, encode_png, identify, read, render_svg, resize_shortest, resized_shape
+
+from made import draw_figure
 
 
 def save(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_figure
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +13,8 @@ from lacbench.images import read
 from lacbench.lineart import clean, colorfulness, paper_color, tones
 from lacbench.recipe import FilterSpec
 from lacbench.records import Candidate, Record, Set, Statistics
+
+from made import draw_figure
 
 LIMITS = FilterSpec()
 PAPERS = {

@@ -8,11 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_dedupe import record
 
 from lacbench.errors import InputError
 from lacbench.manifest import digest, load_dataset, load_pairs, save_dataset, save_pairs
 from lacbench.records import KEPT, LedgerEntry, Member, Pair, Verdict
+
+from made import record
 
 hashes = st.binary(min_size=32, max_size=32)
 
@@ -63,7 +64,10 @@ def test_the_digest_tells_split_and_pair_but_not_order() -> None:
 
 
 def test_what_is_no_data_set_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"is no data set: illustrations\.parquet is missing; make one with"):
+    with pytest.raises(
+        InputError,
+        match=r"is no data set: illustrations\.parquet is missing; make one: lacbench build-dataset",
+    ):
         load_dataset(tmp_path)
     with pytest.raises(InputError, match=r"has no pairs: .* make them with `lacbench pairs`"):
         load_pairs(tmp_path)

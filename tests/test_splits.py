@@ -4,11 +4,12 @@ import hashlib
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_dedupe import FAR, ZERO, flipped, record
 
 from lacbench.recipe import parse_recipe
 from lacbench.records import Record
 from lacbench.splits import assign_splits, choose_split
+
+from made import FAR, ZERO, flipped, record
 
 RECIPE = parse_recipe(
     """

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_figure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
@@ -13,6 +12,8 @@ from scipy.ndimage import gaussian_filter
 from lacbench.errors import InputError
 from lacbench.images import Array, read, resize_shortest, to_grey
 from lacbench.xdog import SIGMAS, _blur, xdog
+
+from made import draw_figure
 
 
 def oracle(image: Array, sigma: float, tau: float = 0.95, k: float = 4.5, epsilon: float = 0.0) -> Array:

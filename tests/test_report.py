@@ -1,0 +1,270 @@
+"""The report: whole in one file, the same every time, honest about what is missing, and safe to open."""
+
+import json
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from lacbench.cli.main import main
+from lacbench.curate import build_dataset
+from lacbench.engine import Local
+from lacbench.errors import InputError, MissingError
+from lacbench.hints import Hints, choose_hints, save_hints
+from lacbench.images import read, write_png
+from lacbench.manifest import load_pairs
+from lacbench.pairs import make_pairs
+from lacbench.recipe import parse_recipe
+from lacbench.records import Dataset, Member
+from lacbench.report import DROPPED, PAPER, write_report
+from lacbench.scorecard import ScoreCard, save_card
+
+RECIPE = """
+name = "Drawn & <b>bold</b>"
+[[sources]]
+name = "twins"
+kind = "folder"
+folder = '{folder}'
+license = "CC0-1.0"
+illustrations = ["color/*.png"]
+linearts = ["lines/*.png"]
+pairs = true
+[[sources]]
+name = "drawn"
+kind = "folder"
+folder = '{folder}'
+license = "CC0-1.0"
+illustrations = ["illustrations/*.png"]
+linearts = ["linearts/*.png"]
+"""
+
+
+def draw(seed: int, size: int = 220) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of outlined blobs and its line drawing: uint8 (size, size, 3) RGB each."""
+    random = np.random.default_rng(seed)
+    color, lines = (np.full((size, size, 3), 255, np.uint8) for _ in range(2))
+    for _ in range(6):
+        centre, axes = random.integers(30, size - 30, 2).tolist(), random.integers(12, 60, 2).tolist()
+        cv2.ellipse(color, centre, axes, 0, 0, 360, random.integers(40, 255, 3).tolist(), -1)
+        for picture in (color, lines):
+            cv2.ellipse(picture, centre, axes, 0, 0, 360, (0, 0, 0), 2)
+    return color, lines
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A true pair, seven illustrations, two line arts; a grey picture and a repeat are dropped."""
+    art = tmp_path_factory.mktemp("art")
+    for name, picture in zip(("color", "lines"), draw(0), strict=True):
+        write_png(art / name / "bird.png", picture)
+    for seed in range(1, 8):
+        write_png(art / f"illustrations/{seed}.png", draw(seed)[0])
+    write_png(art / "illustrations/faded.png", draw(50)[1] // 2 + 100)
+    write_png(art / "illustrations/again.png", cv2.resize(draw(3)[0], (210, 210)))
+    for seed in (100, 101):
+        write_png(art / f"linearts/{seed}.png", draw(seed)[1])
+    data = tmp_path_factory.mktemp("work") / "data"
+    built = build_dataset(parse_recipe(RECIPE.format(folder=art)), data, Local(1))
+    make_pairs(built, (0.3, 0.5), 64, Local(1))
+    assert built.dropped() == {"duplicate": 1, "grey": 1} and len(built.linearts) == 3
+    return built
+
+
+@pytest.fixture
+def hints(dataset: Dataset) -> Hints:
+    return choose_hints(dataset, 3, seed=1)
+
+
+def truth_of(dataset: Dataset) -> Member:
+    return next(m for m in dataset.linearts if dataset.truth(m))
+
+
+def card(folder: Path, dataset: Dataset, name: str = "grey", value: float = 120.5, n: int = 3) -> ScoreCard:
+    """A score card whose submission has an output for every line art."""
+    for member in dataset.linearts:
+        write_png(folder / name[:4] / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
+    fid = {"metric": "fid", "value": value, "standard_error": 3.0, "interval": [value - 6, value + 6],
+           "n": [n, n + 5], "protocol": "pytorch-fid", "weights_sha256": "ab" * 32,
+           "digests": ["cd" * 32, "ef" * 32]}  # fmt: skip
+    return ScoreCard(name, folder / name[:4], True, dataset.digest, fid)
+
+
+class Reader(HTMLParser):
+    """Collects a page's elements and its text."""
+
+    def __init__(self, page: Path) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str]]] = []
+        self.text = ""
+        self.feed(page.read_text())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, {key: value or "" for key, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.text += "".join(f"{word} " for word in data.split())
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+@pytest.fixture
+def page(tmp_path: Path, dataset: Dataset, hints: Hints) -> Reader:
+    """The page of two methods, hints included."""
+    cards = [card(tmp_path, dataset), card(tmp_path, dataset, "ours", 80.25)]
+    path = write_report(tmp_path / "r.html", dataset, load_pairs(dataset.folder), cards, hints=hints)
+    assert path == tmp_path / "r.html"
+    return Reader(path)
+
+
+def test_the_page_needs_no_other_file(page: Reader) -> None:
+    assert not page.all("script") and not [a for a in page.all("link") if a["href"] != "data:,"]
+    assert page.all("img") and all(a["src"].startswith("data:image/webp;base64,") for a in page.all("img"))
+    outside = {a["href"] for a in page.all("a") if not a["href"].startswith("#")}
+    assert outside == {"https://arxiv.org/abs/1808.03240"}
+    assert "default-src 'none'" in page.all("meta")[2]["content"]
+
+
+def test_every_picture_has_its_size_and_says_what_it_shows(page: Reader) -> None:
+    assert all(a["alt"] and int(a["width"]) > 0 and int(a["height"]) > 0 for a in page.all("img"))
+    assert any(a["alt"] == "bird (twins) colorized by ours" for a in page.all("img"))
+
+
+def test_it_says_what_the_data_set_holds_and_what_was_left_out(page: Reader, dataset: Dataset) -> None:
+    for words in ("Drawn & <b>bold</b>", dataset.digest, "CC0-1.0", "1 grey offered as illustrations"):
+        assert words in page.text
+    assert "1 duplicate" in page.text and page.text.count(" kept ") == 1
+    assert [a["alt"] for a in page.all("img")].count("the picture kept instead") == 1
+
+
+def test_methods_come_by_rising_fid_with_their_figures(page: Reader) -> None:
+    assert page.text.index("ours FID 80.2") < page.text.index("grey FID 120.5")
+    assert "80.25 ± 3.00 74.25 – 86.25 3 against 8 pytorch-fid" in page.text
+    assert "The floors (grey) are no models" in page.text
+    assert "A demo on so few pictures proves the line, not a ranking." in page.text
+    assert all(f"{name} {value:.2f} ± {spread:.2f}" in page.text for name, value, spread in PAPER)
+
+
+def test_enough_pictures_need_no_warning(tmp_path: Path, dataset: Dataset) -> None:
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset, n=2048)]))
+    assert "not a ranking" not in page.text
+    assert "None were drawn" in page.text
+
+
+def test_hints_are_drawn_where_they_lie(page: Reader, dataset: Dataset, hints: Hints) -> None:
+    assert len(page.all("circle")) == 3 * len(dataset.linearts)
+    dab = hints[truth_of(dataset).record.sha256][0]
+    circle = page.all("circle")[0]
+    assert (circle["cx"], circle["cy"]) == (f"{dab.x * 176:.1f}", f"{dab.y * 176:.1f}")
+    assert circle["fill"] == f"rgb{dab.color}"
+
+
+def test_the_same_input_gives_the_same_bytes_anywhere(tmp_path: Path, dataset: Dataset) -> None:
+    one, two = (
+        write_report(
+            tmp_path / name / "r.html", dataset, load_pairs(dataset.folder), [card(tmp_path, dataset)]
+        )
+        for name in ("one", "two")
+    )
+    assert one.read_bytes() == two.read_bytes()
+    assert one.read_text().startswith("<!doctype html>")
+    assert str(dataset.folder.parent) not in one.read_text()
+    assert "folder = '…/art0'" in Reader(one).text  # the recipe's own folder, but not where it lies
+
+
+def test_names_cannot_break_out(tmp_path: Path, dataset: Dataset) -> None:
+    name = "\"><script>alert('x')</script>"
+    page = write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset, name)])
+    assert "<script" not in page.read_text() and "<b>" not in page.read_text()
+    assert not Reader(page).all("script") and name in Reader(page).text
+
+
+def test_a_missing_output_shows_as_missing(tmp_path: Path, dataset: Dataset) -> None:
+    whole = card(tmp_path, dataset)
+    (whole.submission / f"{truth_of(dataset).record.sha256}.png").unlink()
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [whole]))
+    assert page.text.count(" missing ") == 1
+
+
+def test_line_arts_with_true_colours_come_first(tmp_path: Path, dataset: Dataset) -> None:
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset)], examples=2))
+    shown = [a["alt"] for a in page.all("img") if a["alt"].startswith(("line art", "true colours"))]
+    assert shown[:2] == ["line art bird (twins)", "true colours of bird (twins)"] and len(shown) == 3
+    assert page.text.count(" not known ") == 1
+
+
+def test_licence_texts_are_linked_where_the_page_lies_above_them(tmp_path: Path, dataset: Dataset) -> None:
+    def licensed(member: Member) -> Member:
+        told = replace(member.record.candidate, license_file="licenses/a b.txt", origin="<i>here</i>")
+        return replace(member, record=replace(member.record, candidate=told))
+
+    text = dataset.folder / "licenses/a b.txt"
+    text.parent.mkdir()
+    text.write_text("Do as you like.")
+    told = replace(dataset, linearts=tuple(licensed(m) for m in dataset.linearts))
+    above = Reader(write_report(dataset.folder.parent / "r.html", told, (), [card(tmp_path, told)]))
+    assert "data/licenses/a%20b.txt" in [a["href"] for a in above.all("a")] and "<i>here</i>" in above.text
+    beside = Reader(write_report(tmp_path / "r.html", told, (), [card(tmp_path, told)]))
+    assert len(beside.all("a")) == len(above.all("a")) - 1 and "licenses/a b.txt" in beside.text
+
+
+def test_few_of_many_dropped_pictures_are_shown(tmp_path: Path, dataset: Dataset) -> None:
+    grey = next(e for e in dataset.ledger if e.verdict.reason == "grey")
+    broken = replace(
+        grey, verdict=replace(grey.verdict, reason="odd", detail="/home/me/a.png broke"), sha256=""
+    )
+    many = replace(dataset, ledger=(*dataset.ledger, *[grey] * 20, broken))
+    page = Reader(write_report(tmp_path / "r.html", many, (), [card(tmp_path, dataset)]))
+    assert "21 grey" in page.text and "1 odd …/a.png broke" in page.text
+    assert sum(a["alt"] == "dropped picture faded" for a in page.all("img")) == DROPPED
+
+
+def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset)
+    refused = {
+        "no score cards": [],
+        "of another data set: expected digest": [replace(good, dataset="0" * 64)],
+        "KeyError 'n'": [replace(good, fid={k: v for k, v in good.fid.items() if k != "n"})],
+        "ValueError nan": [replace(good, fid={**good.fid, "value": float("nan")})],
+    }
+    for words, cards in refused.items():
+        with pytest.raises(InputError, match=words):
+            write_report(tmp_path / "r.html", dataset, (), cards)
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_without_interval_and_across_protocols(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, value=0.0)
+    bare = {**good.fid, "standard_error": None, "interval": None, "n": [None, 8], "protocol": "clean-fid"}
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [good, replace(good, fid=bare)]))
+    assert "These figures do not compare." in page.text and "? against 8" in page.text
+
+
+def test_without_jinja_it_names_the_extra(
+    tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(MissingError, match=r"pip install 'lacbench\[report\]'"):
+        write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset)])
+
+
+def test_the_command_writes_the_page_and_prints_its_path(
+    tmp_path: Path, dataset: Dataset, hints: Hints
+) -> None:
+    save_card(tmp_path / "card.json", card(tmp_path, dataset))
+    save_hints(tmp_path / "hints.json", hints)
+    words = ["report", str(dataset.folder), str(tmp_path / "card.json"), "-o", str(tmp_path / "r.html")]
+    done = CliRunner().invoke(main, [*words, "--hints", str(tmp_path / "hints.json"), "--examples", "2"])
+    assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "r.html"))
+    assert len(Reader(tmp_path / "r.html").all("circle")) == 2 * 3
+
+
+def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path: Path, dataset: Dataset) -> None:
+    (tmp_path / "card.json").write_text(json.dumps({"lacbench_card": 9}))
+    done = CliRunner().invoke(main, ["report", str(dataset.folder), str(tmp_path / "card.json")])
+    assert done.exit_code == 1 and "version 9, expected 1" in done.stderr
