@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lacbench.errors import InputError
 from lacbench.files import write_json
 from lacbench.images import Array, read
-from lacbench.records import Dataset
+from lacbench.lineart import PAPER_RADIUS, clean, paper_color
+from lacbench.records import Dataset, Member
+
+INK_LIMIT = 48
+"""A pixel none of whose channels is brighter than this, in 0–255, is ink."""
 
 
 @dataclass(frozen=True)
@@ -36,27 +41,47 @@ Hints = Mapping[str, Sequence[Hint]]
 def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hint, ...]]:
     """Draw `count` hints for each line art, at places and with colours that the seed decides.
 
-    The colour is that of the line art's true coloured version where the data set has one; else of an
-    illustration chosen by the seed, a stand-in for a user's whim. The same seed gives the same hints.
+    Where the data set has the line art's true coloured version, hints are dabs of it, at painted places. Else
+    their colours are an illustration's, chosen by the seed, a stand-in for a user's whim, and they lie
+    anywhere in the box that holds the drawing. The same seed gives the same hints. Raises InputError for a
+    data set without illustrations.
     """
     if not dataset.illustrations:
         raise InputError(f"{dataset.folder} has no illustrations to take hint colours from")
-    truths = {m.record.candidate.pair: m for m in dataset.illustrations}
-    drawn = {}
-    for lineart in dataset.linearts:
-        sha256, pair = lineart.record.sha256, lineart.record.candidate.pair
-        # Counter-based: a line art's hints do not depend on which others there are.
-        random = np.random.Generator(np.random.Philox(key=[seed, int(sha256[:16], 16)]))
-        whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
-        picture = read(dataset.file(truths.get(pair, whim) if pair else whim))
-        drawn[sha256] = tuple(_sample(picture, x, y) for x, y in random.random((count, 2)).tolist())
-    return drawn
+    return {m.record.sha256: _draw(dataset, m, count, seed) for m in dataset.linearts}
 
 
-def _sample(picture: Array, x: float, y: float) -> Hint:
-    height, width = picture.shape[:2]
-    red, green, blue = (int(v) for v in picture[int(y * height), int(x * width)])
-    return Hint(x, y, (red, green, blue))
+def _draw(dataset: Dataset, lineart: Member, count: int, seed: int) -> tuple[Hint, ...]:
+    # Counter-based: a line art's hints do not depend on which others there are.
+    random = np.random.Generator(np.random.Philox(key=[seed, int(lineart.record.sha256[:16], 16)]))
+    whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
+    truth = dataset.truth(lineart)
+    picture = read(dataset.file(truth or whim))
+    rows, columns = np.nonzero(_painted(picture))
+    chosen = random.integers(len(rows), size=count)
+    colors = picture[rows[chosen], columns[chosen]].tolist()
+    if truth:
+        places = np.stack([columns[chosen] + 0.5, rows[chosen] + 0.5], axis=1) / picture.shape[1::-1]
+    else:
+        left, top, right, bottom = _drawn_box(read(dataset.file(lineart)))
+        places = random.random((count, 2)) * [right - left, bottom - top] + [left, top]
+    return tuple(Hint(x, y, (r, g, b)) for (x, y), (r, g, b) in zip(places.tolist(), colors, strict=True))
+
+
+def _painted(picture: Array) -> NDArray[np.bool_]:
+    """Where (H, W) a picture is neither paper nor ink, so where a user would dab; everywhere if nowhere."""
+    off_paper = np.abs(picture - paper_color(picture)).max(axis=2) > PAPER_RADIUS
+    painted = off_paper & (picture.max(axis=2) > INK_LIMIT)
+    return painted if painted.any() else np.ones_like(painted)
+
+
+def _drawn_box(lineart: Array) -> tuple[float, float, float, float]:
+    """Left, top, right and bottom, in shares of width and height, of the box that holds all ink."""
+    rows, columns = np.nonzero(clean(lineart) < 128)
+    if not len(rows):
+        return 0.0, 0.0, 1.0, 1.0
+    height, width = lineart.shape[:2]
+    return columns.min() / width, rows.min() / height, columns.max() / width, rows.max() / height
 
 
 def save_hints(path: Path, hints: Hints) -> None:

@@ -32,15 +32,15 @@ def read(path: Path) -> Array:
     return decode(read_bytes(path), str(path))
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a file's bytes, refusing more than MAX_BYTES before reading; raises ImageError."""
+def read_bytes(path: Path, name: str = "") -> bytes:
+    """Read a file's bytes, refusing more than MAX_BYTES before reading; ImageError names `name` or the path."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ImageError(f"{path} has {size:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
+            raise ImageError(f"{name or path} has {size:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
         return path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror or error}") from error
+        raise ImageError(f"{name or path} cannot be read: {error.strerror or error}") from error
 
 
 def decode(data: bytes, name: str = "the picture") -> Array:

@@ -15,6 +15,9 @@ PAPER_RADIUS = 24
 HUE_RADIUS = 28.0
 """A pixel is off the line from paper to ink when it lies further from it than this, in RGB 0–255."""
 
+DARKEST = 0.01
+"""Share of pixels, the darkest ones, whose mean is the ink's colour."""
+
 
 @dataclass(frozen=True)
 class Tones:
@@ -44,7 +47,9 @@ def tones(image: Array) -> Tones:
     on_paper = np.abs(offset).max(axis=1) <= PAPER_RADIUS
     luma = offset @ np.array([0.299, 0.587, 0.114])
     is_ink = luma < -2 * PAPER_RADIUS
-    axis = offset[is_ink].mean(axis=0) if is_ink.any() else -paper
+    # The darkest pixels are ink; a dark filling would pull a mean over all dark pixels onto itself.
+    darkest = luma <= np.quantile(luma, DARKEST)
+    axis = offset[darkest].mean(axis=0) if is_ink.any() else -paper
     length = float(np.linalg.norm(axis)) or 1.0
     along = (offset @ (axis / length))[:, None] * (axis / length)
     off_line = np.linalg.norm(offset - along, axis=1) > HUE_RADIUS

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -185,8 +186,11 @@ class Dataset:
 
     def truth(self, lineart: Member) -> Member | None:
         """The coloured version of a line art that belongs to a true pair, if it has one here."""
-        name = lineart.record.candidate.pair
-        return next((m for m in self.illustrations if name and m.record.candidate.pair == name), None)
+        return self._truths.get(lineart.record.candidate.pair)
+
+    @cached_property
+    def _truths(self) -> dict[str, Member]:
+        return {m.record.candidate.pair: m for m in self.illustrations if m.record.candidate.pair}
 
     def dropped(self) -> dict[str, int]:
         """How many candidates were dropped, by reason, most frequent first."""

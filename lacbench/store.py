@@ -19,7 +19,7 @@ def keep(candidate: Candidate, folder: Path) -> Stored | LedgerEntry:
     Bytes that are no picture get a verdict instead. Stored bytes are written once.
     """
     try:
-        data = read_bytes(candidate.path)
+        data = read_bytes(candidate.path, candidate.key)
         if candidate.path.suffix.lower() == ".svg":
             data = render_svg(data, SVG_SIZE, candidate.key)
         kind, _, _ = identify(data, candidate.key)

@@ -87,12 +87,12 @@ EYE = np.eye(3)
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [
-        ({"mu": np.zeros(3)}, "expected pytorch-fid's .npz"),
+        ({"mu": np.zeros(3)}, r"expected pytorch-fid's \.npz"),
         ({"mu": np.zeros(3), "sigma": np.eye(2)}, r"got \(3,\) and \(2, 2\)"),
         ({"mu": np.zeros(()), "sigma": EYE}, "expected a mean"),
         ({"mu": np.full(3, np.nan), "sigma": EYE}, "not finite"),
         ({"mu": np.zeros(3), "sigma": EYE + np.triu(EYE[::-1], 1)}, "not symmetric"),
-        ({"mu": np.array([None] * 3), "sigma": EYE}, "expected pytorch-fid's .npz"),
+        ({"mu": np.array([None] * 3), "sigma": EYE}, r"expected pytorch-fid's \.npz"),
     ],
 )
 def test_statistics_that_are_none_are_refused_by_name(
@@ -106,7 +106,7 @@ def test_statistics_that_are_none_are_refused_by_name(
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"no archive", b"\x93NUMPY\x01\x00"])
 def test_files_that_are_no_archive_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "s.npz").write_bytes(data)
-    with pytest.raises(InputError, match="expected pytorch-fid's .npz"):
+    with pytest.raises(InputError, match=r"expected pytorch-fid's \.npz"):
         FeatureStatistics.load(tmp_path / "s.npz")
 
 

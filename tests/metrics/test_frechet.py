@@ -30,15 +30,28 @@ def by_sqrtm(a: FeatureStatistics, b: FeatureStatistics) -> float:
     return float(difference @ difference + np.trace(a.covariance + b.covariance - 2 * np.real(root)))
 
 
-def by_mpmath(a: FeatureStatistics, b: FeatureStatistics, digits: int = 60) -> float:
+def exact_statistics(x: np.ndarray) -> tuple[mpmath.matrix, mpmath.matrix]:
+    """Mean (1, D) and covariance of features, in mpmath's precision."""
+    rows = mpmath.matrix(x.tolist())
+    mean = mpmath.ones(1, rows.rows) * rows / rows.rows
+    centred = rows - mpmath.ones(rows.rows, 1) * mean
+    return mean, centred.T * centred / (rows.rows - 1)
+
+
+def by_mpmath(a: FeatureStatistics | np.ndarray, b: FeatureStatistics | np.ndarray) -> float:
     """With 60 digits, by the eigenvalues of S₁^½ S₂ S₁^½."""
-    with mpmath.workdps(digits):
-        first, second = (mpmath.matrix(s.covariance.tolist()) for s in (a, b))
+    with mpmath.workdps(60):
+        (mean, first), (other, second) = (
+            exact_statistics(s)
+            if isinstance(s, np.ndarray)
+            else (mpmath.matrix([s.mean.tolist()]), mpmath.matrix(s.covariance.tolist()))
+            for s in (a, b)
+        )
         values, vectors = mpmath.eigsy(first)
         root = vectors * mpmath.diag([mpmath.sqrt(abs(v)) for v in values]) * vectors.T
         inner = root * second * root
         crossed = mpmath.eigsy((inner + inner.T) / 2, eigvals_only=True)
-        shift = sum((mpmath.mpf(x) - mpmath.mpf(y)) ** 2 for x, y in zip(a.mean, b.mean, strict=True))
+        shift = sum((x - y) ** 2 for x, y in zip(mean, other, strict=True))
         traces = sum(first[i, i] + second[i, i] for i in range(first.rows))
         return float(shift + traces - 2 * sum(mpmath.sqrt(abs(v)) for v in crossed))
 
@@ -77,21 +90,21 @@ def test_fewer_pictures_than_features_against_60_digits(n: int, m: int) -> None:
     random = np.random.default_rng(4)
     x, y = random.normal(size=(n, 20)), random.normal(size=(m, 20)) * 1.3 + 0.2
     a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
-    exact = by_mpmath(a, b)
+    exact = by_mpmath(x, y)
     assert frechet_distance(a, b) == pytest.approx(exact, rel=1e-9)
     assert frechet_distance(alone(a), alone(b)) == pytest.approx(exact, rel=1e-6)
 
 
-def test_all_routes_agree_at_2048_features() -> None:
+def test_all_routes_agree_where_features_are_dead() -> None:
     random = np.random.default_rng(5)
-    mixing = random.normal(size=(2048, 2048)) * np.exp(-np.arange(2048) / 200)[:, None]
+    mixing = random.normal(size=(400, 400)) * np.exp(-np.arange(400) / 40)[:, None]
 
     def draw(n: int) -> np.ndarray:
-        x = np.maximum(random.normal(size=(n, 2048)) @ mixing * 0.02 + 0.1, 0)
+        x = np.maximum(random.normal(size=(n, 400)) @ mixing * 0.02 + 0.1, 0)
         x[:, :7] = 0  # dead, as some of the network's features are on line art
         return x.astype(np.float32)
 
-    few, many = FeatureStatistics.from_features(draw(300)), FeatureStatistics.from_features(draw(2600))
+    few, many = FeatureStatistics.from_features(draw(100)), FeatureStatistics.from_features(draw(900))
     value = frechet_distance(few, many)
     assert value == pytest.approx(frechet_distance(alone(few), many), rel=1e-6)
     transposed = np.linalg.eigvalsh(few.rows @ many.covariance @ few.rows.T).clip(0)

