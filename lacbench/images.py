@@ -37,7 +37,9 @@ def read_bytes(path: Path, name: str = "") -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ImageError(f"{name or path} has {size:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
+            raise ImageError(
+                f"{name or path} has {size:,} bytes; expected at most {MAX_BYTES:,}; leave it out"
+            )
         return path.read_bytes()
     except OSError as error:
         raise ImageError(f"{name or path} cannot be read: {error.strerror or error}") from error

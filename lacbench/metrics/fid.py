@@ -109,18 +109,22 @@ def standard_error(features: Features | Floats, a: FeatureStatistics, b: Feature
 
 
 def influence(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> Floats:
-    """Influence (n,) on the FID of each of the features (n, D) of the first set; they sum to 0.
+    """Influence (n,) on the FID of each of the features (n, D) that `a` was made of; they sum to 0.
 
     IF(x) = 2 (x − m)ᵀ(m − m₂) + (x − m)ᵀ(I − T)(x − m) − mean, with T = S₂^½ (S₂^½ S S₂^½)^−½ S₂^½, the
-    optimal transport from the first Gaussian to the second; for any factor FᵀF = S₂ also T = Fᵀ(F S Fᵀ)^−½ F.
-    Eigenvalues of F S Fᵀ below 1e-10 of the largest are left out.
+    optimal transport from the first Gaussian to the second. For any factor FᵀF = S₂ also T = Fᵀ(F S Fᵀ)^−½ F,
+    so that with P = (x − m)Fᵀ, one row a picture, (x − m)ᵀT(x − m) is the diagonal of √(n − 1) (P Pᵀ)^½.
+    Eigenvalues below 1e-10 of the largest are left out.
     """
-    alive = _alive(a, b)
-    centred = features - a.mean
-    right = factor(b, alive)
-    values, vectors = np.linalg.eigh(right @ a.covariance[np.ix_(alive, alive)] @ right.T)
+    centred, alive = features - a.mean, _alive(a, b)
+    projected = centred[:, alive] @ factor(b, alive).T
+    n, dimensions = projected.shape
+    gram = projected @ projected.T if n <= dimensions else projected.T @ projected
+    values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0)
-    transported = (centred[:, alive] @ (right.T @ vectors[:, kept])) ** 2 @ values[kept] ** -0.5
+    values, vectors = values[kept], vectors[:, kept]
+    left = vectors if n <= dimensions else projected @ vectors / np.sqrt(values)
+    transported = np.sqrt(n - 1) * (left**2 @ np.sqrt(values))
     raw = 2 * centred @ (a.mean - b.mean) + (centred**2).sum(axis=1) - transported
     return np.asarray(raw - raw.mean(), dtype=np.float64)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from lacbench.errors import FetchError, InputError, MissingError
+from lacbench.errors import FetchError, InputError, MissingError, OutputError
 from lacbench.files import make_folder, output_errors, read_json, write_bytes, write_json
 from lacbench.images import MAX_BYTES
 from lacbench.progress import Progress
@@ -25,10 +25,12 @@ from lacbench.recipe import SourceSpec
 from lacbench.records import Candidate
 from lacbench.sources.base import Tree, chosen, limited
 
-TIMEOUT = 600
+TIMEOUT = 300
 """Seconds that one call of a client may take."""
 LISTS_AGE = 24 * 3600
 """Seconds after which a client's lists are fetched again."""
+MIN_FREE = 256 * 2**20
+"""Bytes that must be free before anything is fetched."""
 MAX_FILES, MAX_TOTAL = 50_000, 2 * 2**30
 """Files and bytes that one package may unpack to."""
 LICENSES = ("*/doc/*/copyright", "package/LICEN[SC]E*", "package/package.json")
@@ -75,6 +77,7 @@ class PackageSource:
             done = read_json(work / f"{name}.json")
             if done and done["globs"] == globs:
                 return Package(name, done["version"], work / name)
+        _check_room(make_folder(state))
         client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](state / "clients")
         name = client.known(names)
         with tempfile.TemporaryDirectory(dir=make_folder(work)) as folder, output_errors(work):
@@ -258,6 +261,15 @@ def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
         write_bytes(out / license_file, b"\n\n".join(p.read_bytes() for p in texts))
     origin = f"{spec.client}: {package.name} {package.version}"
     return Tree(package.root, f"{package.name}/", origin, license_file)
+
+
+def _check_room(folder: Path) -> None:
+    """Raise OutputError on a disk that is nearly full: there, apt-get hangs instead of failing."""
+    if (free := shutil.disk_usage(folder).free) < MIN_FREE:
+        raise OutputError(
+            f"{folder} has {free >> 20} MB free, expected at least {MIN_FREE >> 20} to fetch packages to; "
+            "free some room and run the same command again"
+        )
 
 
 def _complaint(text: str) -> str:

@@ -1,0 +1,144 @@
+"""Commands as a shell runs them: what they print, what they exit with, what bad input is told."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lacbench.files import sha256_file
+from lacbench.images import write_png
+from lacbench.manifest import load_dataset
+
+from made import draw_figure, recipe_for
+
+
+def lacbench(*words: str | Path, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user does."""
+    command = [sys.executable, "-m", "lacbench.cli.main", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, **options)
+
+
+def refused(done: subprocess.CompletedProcess[str], told: str) -> None:
+    """The work failed with exit status 1 and one sentence, without a traceback."""
+    assert done.returncode == 1, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("lacbench: ")
+    assert told in last
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def recipe(drawn_art: Path, tmp_path: Path) -> Path:
+    path = tmp_path / "recipe.toml"
+    path.write_text(recipe_for(drawn_art).text)
+    return path
+
+
+def test_build_dataset_and_pairs(recipe: Path, tmp_path: Path) -> None:
+    done = lacbench("build-dataset", recipe, "-o", tmp_path / "data", "--json")
+    told = json.loads(done.stdout)
+    assert set(told) == {"digest", "illustrations", "linearts", "dropped"}
+    assert (told["illustrations"], told["linearts"], told["dropped"]) == (12, 5, {})
+    assert told["digest"] == load_dataset(tmp_path / "data").digest
+    assert "12 illustrations, 5 line arts" in done.stderr
+    done = lacbench("pairs", tmp_path / "data", "--size", 64, "--sigma", 0.4, "--json")
+    assert json.loads(done.stdout) == {"pairs": 12, "sigmas": [0.4], "size": 64}
+    assert len(list((tmp_path / "data/pairs/64/0.4").iterdir())) == 12
+
+
+def test_version_help_and_wrong_usage() -> None:
+    assert lacbench("--version").stdout.startswith("lacbench, version 0.")
+    assert lacbench("--help").returncode == 0
+    assert lacbench("no-such-command").returncode == 2
+    assert lacbench("pairs", "x", "--sigma", 0).returncode == 2
+
+
+def test_no_such_recipe(tmp_path: Path) -> None:
+    refused(
+        lacbench("build-dataset", tmp_path / "none", "-o", tmp_path / "data"), "cannot be read as a recipe"
+    )
+
+
+def test_no_such_data_set(tmp_path: Path) -> None:
+    refused(lacbench("pairs", tmp_path), "is no data set")
+    refused(lacbench("explore", tmp_path), "is no data set")
+
+
+def test_an_empty_folder(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    path = tmp_path / "r.toml"
+    path.write_text(recipe_for(tmp_path / "empty").text)
+    refused(
+        lacbench("build-dataset", path, "-o", tmp_path / "data"), "holds none of illustrations/*, linearts/*"
+    )
+
+
+def test_a_folder_without_line_art(recipe: Path, drawn_art: Path, tmp_path: Path) -> None:
+    shutil.rmtree(drawn_art / "linearts")
+    refused(
+        lacbench("build-dataset", recipe, "-o", tmp_path / "data"), "has no linearts: expected at least one"
+    )
+
+
+def test_unreadable_and_huge_pictures_are_left_out(recipe: Path, drawn_art: Path, tmp_path: Path) -> None:
+    (drawn_art / "illustrations/text.png").write_text("hello")
+    (drawn_art / "illustrations/cut.png").write_bytes((drawn_art / "illustrations/00.png").read_bytes()[:900])
+    write_png(drawn_art / "illustrations/wide.png", draw_figure(0)[0][:1].repeat(20, axis=0))
+    done = lacbench("build-dataset", recipe, "-o", tmp_path / "data", "--json")
+    assert json.loads(done.stdout)["dropped"] == {"unreadable": 2, "small": 1}
+
+
+def test_a_file_where_the_output_should_be(recipe: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    refused(lacbench("build-dataset", recipe, "-o", tmp_path / "file/data"), "is a file, not a folder")
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="no read-only system folder here")
+def test_a_read_only_output(recipe: Path) -> None:
+    refused(lacbench("build-dataset", recipe, "-o", "/sys/lacbench"), "cannot write /sys/lacbench")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 64 KB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_keeps_what_is_whole(recipe: Path, small_disk: Path, tmp_path: Path) -> None:
+    refused(lacbench("build-dataset", recipe, "-o", small_disk / "data"), "the disk is full")
+    left = [p for p in small_disk.rglob("*") if p.is_file()]
+    assert left
+    assert not [p for p in left if p.suffix == ".part"]
+    assert all(p.stem == sha256_file(p) for p in left)
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert lacbench("build-dataset", recipe, "-o", small_disk / "data").returncode == 0
+
+
+def test_ctrl_c_is_one_sentence(recipe: Path, drawn_art: Path, tmp_path: Path) -> None:
+    for seed in range(300, 420):
+        write_png(drawn_art / f"illustrations/{seed}.png", draw_figure(seed)[0])
+    command = [sys.executable, "-m", "lacbench.cli.main", "build-dataset", str(recipe),
+               "-o", str(tmp_path / "data"), "--workers", "1"]  # fmt: skip
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        while not list((tmp_path / "data").glob("images/*/*")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.strip().endswith("lacbench: interrupted; the same command goes on from here")
+    assert "Traceback" not in told
+    assert lacbench("build-dataset", recipe, "-o", tmp_path / "data").returncode == 0
