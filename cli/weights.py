@@ -25,7 +25,7 @@ def list_weights(as_json: bool) -> None:
     for entry in WEIGHTS.values():
         state = "cached" if is_cached(entry) else "not here"
         size = f"{entry.size / 1e6:.0f} MB"
-        click.echo(f"{entry.name:<10} {state:<9} {size:>6}  {entry.licence:<13} {entry.purpose}")
+        click.echo(f"{entry.name:<10} {state:<9} {size:>6}  {entry.license:<13} {entry.purpose}")
 
 
 @weights.command()

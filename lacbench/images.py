@@ -33,7 +33,7 @@ def read(path: Path) -> Array:
 
 
 def read_bytes(path: Path, name: str = "") -> bytes:
-    """Read a file's bytes, refusing more than MAX_BYTES before reading; ImageError names `name` or the path."""
+    """A file's bytes, refused unread above MAX_BYTES; an ImageError names `name`, or else the path."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

@@ -39,8 +39,8 @@ class SourceSpec(_Table):
     exclude: tuple[str, ...] = ()
     """Globs of files that are neither."""
     pairs: bool = False
-    """Whether an illustration and a line art of the same file stem are one picture (a true pair); files without
-    a partner are not offered then."""
+    """Whether an illustration and a line art of one file stem are one picture (a true pair); files without a
+    partner are not offered then."""
     limit: int | None = Field(default=None, ge=1)
     """At most this many pictures of each set, spread evenly over the sorted names."""
 

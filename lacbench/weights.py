@@ -76,7 +76,7 @@ class Site:
 
     def download(self, folder: Path) -> Path:
         """Download the file into `folder` and check it; see `Route`."""
-        import pooch  # type: ignore[import-untyped]
+        import pooch
         import requests
 
         pooch.get_logger().setLevel("ERROR")  # what there is to say goes through `progress`
@@ -171,7 +171,7 @@ class Weights:
     """What it is called here, and the name of its file in the cache folder."""
     purpose: str
     """What it is for."""
-    licence: str
+    license: str
     """SPDX identifier of the weights' licence."""
     citation: str
     """The paper to cite."""
@@ -429,7 +429,7 @@ WEIGHTS: dict[str, Weights] = {
     "inception": Weights(
         name="inception",
         purpose="features of FID and its kin: the Inception of 2015, as pytorch-fid uses it",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
         size=87_327_648,
         routes=(
@@ -452,7 +452,7 @@ WEIGHTS: dict[str, Weights] = {
     "vgg16": Weights(
         name="vgg16",
         purpose="the content loss in training: VGG16's 13 convolutions, on ImageNet",
-        licence="BSD-3-Clause",
+        license="BSD-3-Clause",
         citation="Simonyan and Zisserman, Very Deep Convolutional Networks, ICLR 2015",
         size=58_861_016,
         routes=(

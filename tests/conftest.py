@@ -7,6 +7,8 @@ import pytest
 
 from made import draw_figure
 
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does; before torch is imported
+
 ROOT = Path(__file__).parents[1]
 ART = Path(os.environ.get("LACBENCH_ART", ROOT.parent / "shared/data/art"))
 

@@ -365,7 +365,7 @@ def test_weights_list_says_what_is_here() -> None:
         ["vgg16", "not", "here"],
     ]
     listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
-    assert [set(row) for row in listed] == [{"name", "purpose", "licence", "citation", "size", "cached"}] * 2
+    assert [set(row) for row in listed] == [{"name", "purpose", "license", "citation", "size", "cached"}] * 2
 
 
 def test_weights_fetch_of_an_unknown_name_is_one_sentence() -> None:
