@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lacbench import weights
-from lacbench.baselines.alacgan.colorize import colorize
 from lacbench.baselines.alacgan.config import make_config
 from lacbench.baselines.alacgan.trainer import train
+from lacbench.baselines.colorize import colorize
 from lacbench.curate import build_dataset
 from lacbench.engine import Engine
 from lacbench.hints import Hints, choose_hints, save_hints

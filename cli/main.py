@@ -9,10 +9,13 @@ import click
 
 import lacbench
 from lacbench.cli.build_dataset import build_dataset
+from lacbench.cli.colorize import colorize
+from lacbench.cli.demo import demo
 from lacbench.cli.explore import explore
 from lacbench.cli.fid import fid
 from lacbench.cli.pairs import pairs
 from lacbench.cli.report import report
+from lacbench.cli.train import train
 from lacbench.cli.weights import weights
 from lacbench.errors import LacbenchError
 from lacbench.files import FULL_OR_READ_ONLY, output_errors
@@ -23,6 +26,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 class Sentences(click.Group):
     """A group that prints a LacbenchError as one sentence on stderr and exits with status 1."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Commands in the order of the line, not of the alphabet."""
+        return list(self.commands)
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command; exit status 0 done, 1 the work failed, 2 wrong usage, 130 interrupted."""
@@ -44,12 +51,8 @@ def main() -> None:
     """Anime line-art colorization as a benchmark: from scraped pixels to a p-value."""
 
 
-main.add_command(build_dataset)
-main.add_command(explore)
-main.add_command(fid)
-main.add_command(pairs)
-main.add_command(report)
-main.add_command(weights)
+for command in (demo, build_dataset, explore, pairs, weights, train, colorize, fid, report):
+    main.add_command(command)
 
 
 if __name__ == "__main__":

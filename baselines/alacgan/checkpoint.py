@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lacbench.baselines.alacgan.config import Config, parse_config
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 import lacbench
+from lacbench.baselines.alacgan.config import Config, parse_config
 from lacbench.errors import InputError, IntegrityError, RecipeError
 from lacbench.files import write_bytes
 
@@ -70,7 +70,8 @@ def load_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
     """
     start = f"{prefix}."
     with _open(path) as file:
-        return {name.removeprefix(start): file.get_tensor(name) for name in file.keys() if name.startswith(start)}  # noqa: SIM118
+        names = [name for name in list(file.keys()) if name.startswith(start)]
+        return {name.removeprefix(start): file.get_tensor(name) for name in names}
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -8,10 +8,10 @@ from typing import Final
 import cv2
 import numpy as np
 import torch
-from lacbench.baselines.alacgan.config import Config
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lacbench.baselines.alacgan.config import Config
 from lacbench.errors import InputError
 from lacbench.files import sha256_json
 from lacbench.images import Array, read, resize_shortest, to_grey
@@ -124,12 +124,12 @@ def make_sample(examples: Sequence[Example], config: Config, index: int) -> tupl
     mask = hint_mask(config.crop // 4, config.hint_spread, random) * np.float32(index % 2)
     source = example.color[window] if config.hint_image == "aligned" else _random_sized(example.color, random)
     colors = cv2.resize(np.ascontiguousarray(source), mask.shape, interpolation=cv2.INTER_AREA)
-    color, line_art, hint_color = (
-        np.flip(a, 1) if flip else a for a in (example.color[window], lines[window], colors)
-    )
-    ink = np.float32(strength) * (1 - line_art.astype(np.float32) / 255)
+    color, line_art, hint_color = example.color[window], lines[window], np.asarray(colors, np.uint8)
+    if flip:
+        color, line_art, hint_color = color[:, ::-1], line_art[:, ::-1], hint_color[:, ::-1]
+    ink = np.float32(strength) * (np.float32(1) - line_art.astype(np.float32) / np.float32(255))
     hint = np.concatenate([to_chw(hint_color) * mask, mask[None]])
-    return to_chw(color), (1 - 2 * ink)[None], hint
+    return to_chw(color), (np.float32(1) - np.float32(2) * ink)[None], hint
 
 
 def hint_mask(side: int, spread: float, random: np.random.Generator) -> Floats:

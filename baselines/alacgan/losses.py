@@ -54,4 +54,4 @@ def gradient_penalty(
     mixed = (alpha * real + (1 - alpha) * fake).requires_grad_()
     (gradient,) = torch.autograd.grad(critic(mixed, condition).sum(), mixed, create_graph=True)
     norms = torch.linalg.vector_norm(gradient, dim=1 if norm == "pixel" else (1, 2, 3))
-    return (norms - 1).square().mean()
+    return torch.as_tensor((norms - 1).square().mean())

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import torch
-from lacbench.baselines.alacgan.config import LONG, MIDDLE, SHORT, Config
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lacbench.baselines.alacgan.config import LONG, MIDDLE, SHORT, Config
 from lacbench.errors import MissingError
 from lacbench.progress import Progress, Silent
 
@@ -51,15 +51,13 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) → the same, or (N, C, H/2, W/2) with `down`."""
         skip = functional.avg_pool2d(x, 2) if self.down else x
-        return skip + self.expand(phi(self.spatial(phi(self.reduce(x)))))
+        return torch.as_tensor(skip + self.expand(phi(self.spatial(phi(self.reduce(x))))))
 
 
 class Stage(nn.Module):
     """One of the decoder's: 3×3 fuse, φ, blocks, 3×3 to four times the outputs, pixel shuffle, φ."""
 
-    def __init__(
-        self, inputs: int, width: int, outputs: int, groups: int, dilations: Sequence[int]
-    ) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int, groups: int, dilations: Sequence[int]) -> None:
         super().__init__()
         self.fuse = nn.Conv2d(inputs, width, 3, padding=1)
         self.blocks = nn.Sequential(*(Block(width, groups, dilation) for dilation in dilations))
@@ -173,7 +171,9 @@ class Critic(nn.Module):
         return torch.as_tensor(score)
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> list[nn.Module]:
+def _convolution(
+    inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0
+) -> list[nn.Module]:
     return [nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), Activation()]
 
 
@@ -283,7 +283,7 @@ def load_frozen(config: Config, progress: Progress | None = None) -> Frozen:
 
     if config.local_features == "illustration2vec":
         raise MissingError(
-            "the local features of Illustration2Vec cannot be had yet; take VGG16's: --set local_features=vgg16"
+            "Illustration2Vec's local features cannot be had yet; take VGG16's: --set local_features=vgg16"
         )
     state = weights.load("vgg16", progress=progress or Silent())
     local = VggLocalFeatures() if config.local_features == "vgg16" else None

@@ -1,11 +1,16 @@
 """Training: one critic step and one generator step an iteration, resumable to the bit."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from lacbench.baselines.alacgan import losses
 from lacbench.baselines.alacgan.checkpoint import (
     Header,
@@ -33,11 +38,8 @@ from lacbench.baselines.alacgan.networks import (
     make_critic,
     make_generator,
 )
-from torch import Tensor
-from torch.nn import functional
-
-from lacbench.errors import InputError, MissingError
-from lacbench.files import make_folder, write_json
+from lacbench.errors import InputError, LacbenchError, MissingError
+from lacbench.files import make_folder, write_json, write_text
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Pair
 
@@ -137,8 +139,8 @@ def claim(out: Path, config: Config, data: str, *, resume: bool) -> Path | None:
 def _differing(file: Path, told: Mapping[str, object]) -> list[str]:
     """Names of what a run's folder was made with and `told` differs in."""
     try:
-        before = json.loads(file.read_text())
-        flat = [{"data": run["data"], **run["config"]} for run in (before, told)]
+        runs: list[Any] = [json.loads(file.read_text()), told]
+        flat = [{"data": run["data"], **run["config"]} for run in runs]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} describes no run: {error}; choose another folder") from error
     return sorted(k for k in flat[0].keys() | flat[1].keys() if flat[0].get(k) != flat[1].get(k))
@@ -268,4 +270,36 @@ def _descend(adam: torch.optim.Adam, loss: Tensor, rate: float) -> None:
 
 
 def run(trainer: Trainer, examples: Sequence[Example], out: Path, progress: Progress) -> None:
-    """Iterate to the configured end, logging and saving into `out`."""
+    """Iterate to the configured end, logging and saving into `out`.
+
+    Raises LacbenchError for a loss that is not finite; the last checkpoint stays as it was.
+    """
+    config, sums = trainer.config, dict[str, float]()
+    log = _log_until(out / LOG, trainer.done)
+    todo = range(trainer.done, config.steps)
+    for _ in progress.track(todo, "train", total=len(todo)):
+        terms = {name: float(value.detach()) for name, value in trainer.step(examples).items()}
+        _check_finite(terms, trainer.done, out)
+        sums = {name: sums.get(name, 0.0) + value for name, value in terms.items()}
+        if trainer.done % config.log_every == 0:
+            means = {name: value / config.log_every for name, value in sums.items()}
+            log.append(json.dumps({"step": trainer.done, **means}))
+            sums = {}
+        if trainer.done % config.save_every == 0 or trainer.done == config.steps:
+            write_text(out / LOG, "".join(f"{line}\n" for line in log))
+            trainer.save(out / CHECKPOINT)
+
+
+def _log_until(path: Path, step: int) -> list[str]:
+    """Lines of an earlier log up to `step`: what came after the last checkpoint is done again."""
+    lines = path.read_text().splitlines() if path.is_file() and step else []
+    return [line for line in lines if json.loads(line)["step"] <= step]
+
+
+def _check_finite(terms: Mapping[str, float], step: int, out: Path) -> None:
+    wrong = [name for name, value in terms.items() if not math.isfinite(value)]
+    if wrong:
+        raise LacbenchError(
+            f"iteration {step} gave a loss that is not finite ({', '.join(wrong)}); the last checkpoint that "
+            f"was written in {out} is whole; lower the rate: --set learning_rate=…"
+        )

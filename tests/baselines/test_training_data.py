@@ -1,0 +1,117 @@
+"""Batches: ranges, alignment, the hints' distribution, and randomness that is a pure function."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lacbench.baselines.alacgan.config import make_config
+from lacbench.baselines.alacgan.data import (
+    Example,
+    choose_pairs,
+    hint_mask,
+    load_examples,
+    make_batch,
+    make_sample,
+    random_stream,
+)
+from lacbench.errors import InputError
+from lacbench.images import write_png
+from lacbench.pairs import make_pairs
+
+from made import build, draw_figure
+
+CONFIG = make_config("tiny", {"batch": 4})
+EXAMPLES = [Example(c, (lines[..., 0],) * 2) for c, lines in (draw_figure(s, 128) for s in range(5))]
+
+
+def test_a_batch_has_the_ranges_that_the_networks_expect() -> None:
+    batch = make_batch(EXAMPLES, CONFIG, 3)
+    assert batch.color.shape == (4, 3, 64, 64)
+    assert batch.line_art.shape == (4, 1, 64, 64)
+    assert batch.hint.shape == (4, 4, 16, 16)
+    assert set(batch.hint[:, 3].unique().tolist()) <= {0.0, 1.0}
+    assert float(batch.color.min()) >= -1
+    assert float(batch.line_art.max()) == 1
+
+
+def test_half_of_the_samples_have_no_hints() -> None:
+    counts = [make_sample(EXAMPLES, CONFIG, i)[2][3].sum() for i in range(40)]
+    assert not any(counts[::2])
+    assert sum(c > 0 for c in counts[1::2]) >= 15
+
+
+@given(st.integers(0, 10**6), st.integers(0, 1000))
+@settings(max_examples=30, deadline=None)
+def test_a_sample_is_a_function_of_seed_and_index(seed: int, index: int) -> None:
+    config = CONFIG.model_copy(update={"seed": seed})
+    first, second = (make_sample(EXAMPLES, config, index) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_batch_is_its_samples_in_order() -> None:
+    batch = make_batch(EXAMPLES, CONFIG, 2)
+    for i in range(4):
+        color, line_art, hint = make_sample(EXAMPLES, CONFIG, 8 + i)
+        assert np.array_equal(batch.color[i], color)
+        assert np.array_equal(batch.line_art[i], line_art)
+        assert np.array_equal(batch.hint[i], hint)
+
+
+def test_seeds_and_indices_give_different_samples() -> None:
+    samples = [
+        make_sample(EXAMPLES, CONFIG.model_copy(update={"seed": s}), i)[0]
+        for s, i in ((0, 0), (0, 1), (1, 0))
+    ]
+    assert not np.array_equal(samples[0], samples[1])
+    assert not np.array_equal(samples[0], samples[2])
+
+
+def test_colour_and_lines_are_the_same_crop() -> None:
+    """A picture that is its own line art stays so through crop and flip; λ alone lightens the lines."""
+    grey = draw_figure(1, 128)[1]
+    config = CONFIG.model_copy(update={"ink": (1.0, 1.0)})
+    for index in range(20):
+        color, line_art, _ = make_sample([Example(grey, (grey[..., 0],))], config, index)
+        assert np.allclose(color[0], line_art[0], atol=1e-6)
+
+
+def test_aligned_hints_have_the_colours_under_them() -> None:
+    flat = np.full((128, 128, 3), (10, 200, 100), np.uint8)
+    _, _, hint = make_sample([Example(flat, (flat[..., 0],))], CONFIG, 1)
+    inside = hint[3] == 1
+    assert inside.any()
+    assert np.allclose(hint[:3, inside].T, np.array([10, 200, 100]) / 127.5 - 1, atol=1e-6)
+    assert (hint[:3, ~inside] == 0).all()
+
+
+def test_ink_is_lightened_by_lambda() -> None:
+    black = np.zeros((128, 128, 3), np.uint8)
+    darkest = [make_sample([Example(black, (black[..., 0],))], CONFIG, i)[1].max() for i in range(300)]
+    share = (1 - np.array(darkest)) / 2  # λ
+    assert share.min() >= 0.7 - 1e-6
+    assert share.max() <= 1 + 1e-6
+    assert np.mean(share) == pytest.approx(0.85, abs=0.02)
+
+
+def test_the_hints_of_an_image_are_as_many_as_the_paper_draws() -> None:
+    """At 128 × 128: 65 points on average; 5th, 50th and 95th percentile 5, 55, 161."""
+    counts = [hint_mask(128, 0.005, random_stream(0, 0, i)).sum() for i in range(4000)]
+    assert np.mean(counts) == pytest.approx(65, abs=3)
+    assert np.percentile(counts, [5, 50, 95]) == pytest.approx([5, 55, 161], abs=8)
+
+
+def test_only_training_pictures_at_the_right_size_are_used(drawn_art: Path, tmp_path: Path) -> None:
+    dataset = build(drawn_art, tmp_path / "data")
+    pairs = make_pairs(dataset, (0.5, 0.3), size=128)
+    chosen = choose_pairs(dataset, pairs, 128)
+    assert set(chosen) == {m.record.sha256 for m in dataset.illustrations if m.split == "train"}
+    assert [p.sigma for p in next(iter(chosen.values()))] == [0.3, 0.5]
+    assert all(e.color.shape == (128, 128, 3) for e in load_examples(dataset, chosen))
+    with pytest.raises(InputError, match="no training pairs drawn at 64 pixels, but at 128"):
+        choose_pairs(dataset, pairs, 64)
+    write_png(dataset.folder / next(iter(chosen.values()))[0].path, draw_figure(0, 50)[1][..., 0])
+    with pytest.raises(InputError, match=r"has shape \(50, 50\); expected \(128, 128\)"):
+        load_examples(dataset, chosen)
