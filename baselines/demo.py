@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lacbench import weights
-from lacbench.baselines.alacgan.config import make_config
+from lacbench.baselines.alacgan.config import Config, make_config
 from lacbench.baselines.alacgan.trainer import train
 from lacbench.baselines.colorize import colorize
 from lacbench.curate import build_dataset
@@ -50,15 +50,18 @@ class Demo:
     """The data set's."""
 
 
-def run_demo(recipe: Recipe, out: Path, engine: Engine, progress: Progress) -> Demo:
+def run_demo(
+    recipe: Recipe, out: Path, engine: Engine, progress: Progress, config: Config | None = None
+) -> Demo:
     """Run the line from a recipe to `out/report.html`; a second run finds every stage done.
 
-    What it measures proves that the line holds, and ranks nobody: the sets are far too small.
+    What it measures proves that the line holds, and ranks nobody: the sets are far too small. `config` is the
+    training run's, by default the preset `tiny`. Raises what the stages raise.
     """
     for name in ("inception", "vgg16"):  # asked for first: who has no network should know at once
         weights.fetch(name, progress=progress)
     dataset = build_dataset(recipe, out / "data", engine, progress)
-    config = make_config(PRESET)
+    config = config or make_config(PRESET)
     pairs = make_pairs(dataset, size=config.size, engine=engine, progress=progress)
     hints = choose_hints(dataset, HINTS, HINT_SEED)
     save_hints(out / "hints.json", hints)

@@ -1,6 +1,7 @@
 """What a person sees while a command works: bars on a terminal, plain lines elsewhere, all on stderr."""
 
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
@@ -16,12 +17,23 @@ def listener() -> Progress:
     return Bars() if sys.stderr.isatty() else Lines()
 
 
+QUIET_SECONDS = 30
+"""After so long a silence a log gets a line on how far a stage is."""
+
+
 class Lines:
-    """Plain lines, for logs and pipes: a stage's summary, nothing in between."""
+    """Plain lines, for logs and pipes: a stage's summary, and a sign of life during a long one."""
 
     def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """Pass the items on."""
-        yield from items
+        """Pass the items on; now and then say how many there were, of how many, and for how long yet."""
+        start = last = time.monotonic()
+        for done, item in enumerate(items):
+            yield item
+            now = time.monotonic()
+            if now - last > QUIET_SECONDS:
+                last = now
+                left = f" of {total}, {(now - start) * (total / (done + 1) - 1):.0f} s left" if total else ""
+                self.say(f"{label}: {done + 1}{left}")
 
     def say(self, message: str) -> None:
         """Print the message on stderr."""
