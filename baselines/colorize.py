@@ -72,10 +72,10 @@ def colorize(
     state = {"model": painter.digest, "size": size, "inputs": _inputs(linearts, given)}
     _claim(out, state)
     missing = [key for key in linearts if not (out / f"{key}.png").is_file()]
-    for key in progress.track(missing, f"colorize {model.name}", len(missing)):
+    for key in progress.track(missing, f"colorize: {out.name}", len(missing)):
         line_art = resize_shortest(clean(read(linearts[key])), size)
         write_png(out / f"{key}.png", painter.paint(line_art, given[key]))
-    progress.say(f"colorize: {model.name}, {len(linearts)} line arts at {size} px, in {out}")
+    progress.say(f"colorize: {len(linearts)} line arts at {size} px, in {out}")
     return out
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,8 @@ from lacbench.images import Array, read
 from lacbench.lineart import PAPER_RADIUS, clean, paper_color
 from lacbench.records import Dataset, Member
 
+EDGE_SHARE = 64
+"""A dab keeps this part of the picture's shortest side away from the edge of what it dabs."""
 INK_LIMIT = 48
 """A pixel none of whose channels is brighter than this, in 0–255, is ink."""
 
@@ -69,10 +72,13 @@ def _draw(dataset: Dataset, lineart: Member, count: int, seed: int) -> tuple[Hin
 
 
 def _painted(picture: Array) -> NDArray[np.bool_]:
-    """Where (H, W) a picture is neither paper nor ink, so where a user would dab; everywhere if nowhere."""
+    """Where (H, W) a user would dab: neither paper nor ink, and not at an edge; everywhere if nowhere."""
     off_paper = np.abs(picture - paper_color(picture)).max(axis=2) > PAPER_RADIUS
-    painted = off_paper & (picture.max(axis=2) > INK_LIMIT)
-    return painted if painted.any() else np.ones_like(painted)
+    painted = (off_paper & (picture.max(axis=2) > INK_LIMIT)).astype(np.uint8)
+    reach = 2 * (min(picture.shape[:2]) // EDGE_SHARE) + 1
+    inside = cv2.erode(painted, np.ones((reach, reach), np.uint8))
+    wanted = next((mask for mask in (inside, painted) if mask.any()), np.ones_like(painted))
+    return np.asarray(wanted, dtype=np.bool_)
 
 
 def _drawn_box(lineart: Array) -> tuple[float, float, float, float]:

@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,9 +98,21 @@ def train(
     if checkpoint:
         trainer.load(checkpoint)
     examples = load_examples(dataset, chosen, progress)
-    run(trainer, examples, out, progress)
+    with cpu_threads(config.threads):
+        run(trainer, examples, out, progress)
     progress.say(f"train: {config.steps} iterations on {len(examples)} pictures, in {out}")
     return out
+
+
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Let PyTorch compute on so many threads of the CPU; 0 leaves it as it is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(name: str) -> torch.device:
