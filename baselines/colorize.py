@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import lacbench
 from lacbench.baselines.floors import FLOORS
 from lacbench.errors import InputError, OutputError
 from lacbench.files import make_folder, read_json, sha256_file, sha256_json, write_json
@@ -66,10 +67,22 @@ def colorize(
     progress = progress or Silent()
     if not linearts:
         raise InputError("there are no line arts to colour; expected at least one")
+    if hints is not None and not any(hints.get(key) for key in linearts):
+        raise InputError(
+            f"none of the hints is for one of the {len(linearts)} line arts; expected the line arts' ids as "
+            "keys; choose the hints file that was made for them"
+        )
+    if hints is None and str(model) in FLOORS and str(model) != "grey":
+        raise InputError(f"the floor {model} lives on hints, and there are none; give a file: --hints FILE")
     painter = open_model(model, device)
     size = size or painter.size
     given = {key: tuple((hints or {}).get(key, ())) for key in linearts}
-    state = {"model": painter.digest, "size": size, "inputs": _inputs(linearts, given)}
+    state = {
+        "model": painter.digest,
+        "size": size,
+        "inputs": _inputs(linearts, given),
+        "version": lacbench.__version__,
+    }
     _claim(out, state)
     missing = [key for key in linearts if not (out / f"{key}.png").is_file()]
     for key in progress.track(missing, f"colorize: {out.name}", len(missing)):
@@ -100,7 +113,7 @@ def find_linearts(source: Path) -> dict[str, Path]:
 
 def open_model(model: Path, device: str = "cpu") -> Painter:
     """The model of that path or name. Raises InputError where it is neither a floor nor a training run."""
-    if not model.exists() and str(model) in FLOORS:
+    if str(model) in FLOORS:  # `./grey` is a folder of that name
         return Painter(str(model), SIZE, FLOORS[str(model)])
     if not model.exists():
         raise InputError(

@@ -3,27 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import lacbench
 from lacbench import weights
 from lacbench.baselines.alacgan.config import Config, make_config
 from lacbench.baselines.alacgan.trainer import train
 from lacbench.baselines.colorize import colorize
+from lacbench.baselines.floors import FLOORS
 from lacbench.curate import build_dataset
 from lacbench.engine import Engine
+from lacbench.errors import InputError
+from lacbench.files import sha256_json
 from lacbench.hints import Hints, choose_hints, save_hints
-from lacbench.metrics.fid import fid
 from lacbench.pairs import make_pairs
 from lacbench.progress import Progress
 from lacbench.recipe import Recipe
 from lacbench.records import Dataset
 from lacbench.report import write_report
-from lacbench.scorecard import ScoreCard, load_card, save_card
+from lacbench.scorecard import ScoreCard, load_card, score
 
 PRESET = "tiny"
 """Preset of the reference model that a CPU trains in minutes."""
 HINTS, HINT_SEED = 12, 1
 """Hints a line art, and the seed that places them."""
-FLOORS = ("grey", "mean-hint", "nearest-hint", "flood-fill")
-"""The floors that the model is compared with; all but `grey` live on hints."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +59,30 @@ def run_demo(
     What it measures proves that the line holds, and ranks nobody: the sets are far too small. `config` is the
     training run's, by default the preset `tiny`. Raises what the stages raise.
     """
-    for name in ("inception", "vgg16"):  # asked for first: who has no network should know at once
-        weights.fetch(name, progress=progress)
     dataset = build_dataset(recipe, out / "data", engine, progress)
+    _check_enough(dataset)
+    for name in ("inception", "vgg16"):  # asked for before the long work: who has no network knows early
+        weights.fetch(name, progress=progress)
     config = config or make_config(PRESET)
     pairs = make_pairs(dataset, size=config.size, engine=engine, progress=progress)
     hints = choose_hints(dataset, HINTS, HINT_SEED)
     save_hints(out / "hints.json", hints)
-    run = train(dataset, pairs, config, out / "runs" / dataset.digest[:12], progress=progress)
+    key = sha256_json([dataset.digest, config.model_dump(mode="json"), lacbench.__version__])[:12]
+    run = train(dataset, pairs, config, out / "runs" / key, progress=progress)
     cards = [_score(method, dataset, config.size, out, progress) for method in _methods(run, hints)]
     report = write_report(out / "report.html", dataset, pairs, cards, hints=hints, progress=progress)
     return Demo(report, {card.name: float(card.fid["value"]) for card in cards}, dataset.digest)
+
+
+def _check_enough(dataset: Dataset) -> None:
+    """Raise InputError before the long work where there is too little for it."""
+    train = [m for m in dataset.illustrations if m.split == "train"]
+    for what, members in (("illustrations to train on", train), ("line arts", dataset.linearts)):
+        if len(members) < 2:
+            raise InputError(
+                f"{dataset.folder} has too few {what} for a demo: got {len(members)}, expected two or more, "
+                f"and rather a hundred; see {dataset.folder / 'card.md'} for what was left out"
+            )
 
 
 def _methods(run: Path, hints: Hints) -> list[Method]:
@@ -81,9 +95,8 @@ def _score(method: Method, dataset: Dataset, size: int, out: Path, progress: Pro
     linearts = {m.record.sha256: dataset.file(m) for m in dataset.linearts}
     folder = out / "outputs" / method.name
     submission = colorize(method.model, linearts, folder, hints=method.hints, size=size, progress=progress)
-    result = fid(submission, dataset, progress=progress)
-    card = ScoreCard(method.name, submission, method.hints is not None, dataset.digest, result.as_json())
-    progress.say(f"fid: {method.name} {result.value:.1f}")
     path = out / "cards" / f"{method.name}.json"
-    save_card(path, card)
+    hinted = method.hints is not None
+    result = score(submission, dataset, path, name=method.name, hints=hinted, progress=progress)
+    progress.say(f"fid: {method.name} {result.value:.1f}")
     return load_card(path)

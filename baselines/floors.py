@@ -13,7 +13,7 @@ Floor = Callable[[Array, Sequence[Hint]], Array]
 """Line art uint8 (H, W), 0 ink, 255 paper, and hints → uint8 (H, W, 3) RGB."""
 
 PAPER = (255, 255, 255)
-GAP = 3
+GAP = 2
 """Breaks in a line up to this many pixels do not join two regions."""
 INK_TONE = 160
 """Pixels darker than this, in 0–255, bound a region."""
@@ -59,7 +59,9 @@ def regions(line_art: Array) -> NDArray[np.int32]:
     """
     ink = (line_art < INK_TONE).astype(np.uint8)
     margin = np.pad(ink, GAP)  # else closing joins lines to the picture's own edge
-    closed = cv2.morphologyEx(margin, cv2.MORPH_CLOSE, np.ones((GAP, GAP), np.uint8))[GAP:-GAP, GAP:-GAP]
+    closed = cv2.morphologyEx(margin, cv2.MORPH_CLOSE, np.ones((GAP + 1, GAP + 1), np.uint8))[
+        GAP:-GAP, GAP:-GAP
+    ]
     _, labels = cv2.connectedComponents(1 - closed, connectivity=4)
     return np.asarray(labels, dtype=np.int32)
 

@@ -14,16 +14,31 @@ from lacbench.cli.terminal import listener
 @click.option(
     "--device", default="cpu", show_default=True, help="Where the network runs: cpu, cuda, cuda:1 …"
 )
+@click.option(
+    "--card", type=ANY_PATH, help="Also write a score card, for the report; REFERENCE must be a data set."
+)
+@click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
+@click.option("--hints", is_flag=True, help="Say on the card that the method was given colour hints.")
 @json_option
-def fid(submission: Path, reference: Path, device: str, as_json: bool) -> None:
+def fid(
+    submission: Path, reference: Path, device: str, card: Path | None, name: str, hints: bool, as_json: bool
+) -> None:
     """FID of SUBMISSION from REFERENCE, with its standard error.
 
     Each is a flat folder of pictures, a data set (its illustrations count), or a .npz of statistics as
     pytorch-fid writes it.
     """
     from lacbench.metrics.fid import fid
+    from lacbench.scorecard import score
 
-    result = fid(submission, reference, device=device, progress=listener())
+    if card:
+        result = score(
+            submission, reference, card, name=name, hints=hints, device=device, progress=listener()
+        )
+    elif name or hints:
+        raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
+    else:
+        result = fid(submission, reference, device=device, progress=listener())
     if result.warning:
         click.echo(f"lacbench: {result.warning}", err=True)
     if as_json:

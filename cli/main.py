@@ -13,6 +13,7 @@ from lacbench.cli.colorize import colorize
 from lacbench.cli.demo import demo
 from lacbench.cli.explore import explore
 from lacbench.cli.fid import fid
+from lacbench.cli.hints import hints
 from lacbench.cli.pairs import pairs
 from lacbench.cli.report import report
 from lacbench.cli.train import train
@@ -51,7 +52,7 @@ def main() -> None:
     """Anime line-art colorization as a benchmark: from scraped pixels to a p-value."""
 
 
-for command in (demo, build_dataset, explore, pairs, weights, train, colorize, fid, report):
+for command in (demo, build_dataset, explore, pairs, hints, weights, train, colorize, fid, report):
     main.add_command(command)
 
 

@@ -26,10 +26,11 @@ def report(data: Path, cards: tuple[Path, ...], out: Path, hints: Path | None, e
     from lacbench.scorecard import load_card
 
     dataset = load_dataset(data)
+    pairs = load_pairs(data) if (data / "pairs.parquet").is_file() else ()
     page = write_report(
         out,
         dataset,
-        load_pairs(data),
+        pairs,
         [load_card(card) for card in cards],
         hints=load_hints(hints) if hints else None,
         examples=examples,

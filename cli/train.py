@@ -12,7 +12,10 @@ from lacbench.cli.terminal import listener
 @click.argument("data", type=FOLDER)
 @click.option("-o", "--out", type=FOLDER, required=True, help="The run's folder.")
 @click.option(
-    "--preset", default="official", show_default=True, help="official, paper, or tiny (a CPU, minutes)."
+    "--preset",
+    default="tiny",
+    show_default=True,
+    help="tiny (a CPU, minutes); official and paper wait for Illustration2Vec's weights.",
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one number of the preset."

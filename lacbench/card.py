@@ -52,4 +52,4 @@ def _table(title: str, header: tuple[str, ...], rows: Iterable[tuple[object, ...
 
 def _cell(value: object) -> str:
     """A table's cell; a source's text cannot break out of it."""
-    return str(value).replace("|", "\\|").replace("\n", " ")
+    return str(value).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

@@ -5,11 +5,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import lacbench
 from lacbench.card import write_card
 from lacbench.dedupe import drop_duplicates
 from lacbench.engine import Engine, Local
-from lacbench.errors import InputError, MissingError
-from lacbench.files import make_folder, read_json, sha256_bytes, sha256_json, sweep, write_json
+from lacbench.errors import InputError, MissingError, OutputError
+from lacbench.files import make_folder, read_json, sha256_json, sweep, write_json
 from lacbench.filters import judge
 from lacbench.manifest import load_dataset, save_dataset
 from lacbench.progress import Progress, Silent
@@ -18,6 +19,9 @@ from lacbench.records import KEPT, SETS, Candidate, Dataset, LedgerEntry, Set
 from lacbench.sources import open_source
 from lacbench.splits import assign_splits
 from lacbench.store import keep, measure
+
+DONE = "work/.done.json"
+"""What the data set in a folder was made of, written when all of it is there."""
 
 
 def build_dataset(
@@ -35,14 +39,13 @@ def build_dataset(
         OutputError: the output cannot be written.
     """
     engine, progress = engine or Local(), progress or Silent()
-    make_folder(out)
+    claim(out)
     candidates, left_out = list_candidates(recipe, out, progress)
-    state = {"recipe": sha256_bytes(recipe.text.encode()), "candidates": _fingerprint(candidates)}
-    if not left_out and read_json(out / "work/done.json") == state:
-        dataset = load_dataset(out)
-        progress.say(f"data: nothing changed, {_summary(dataset)}")
-        return dataset
-    sweep(out)
+    state = {"recipe": recipe.text, "candidates": _fingerprint(candidates), "version": lacbench.__version__}
+    if not left_out and (finished := _finished(out, state)):
+        progress.say(f"data: nothing changed, {_summary(finished)}")
+        return finished
+    (out / DONE).unlink(missing_ok=True)
     stored, unreadable = _part(keep(c, out) for c in progress.track(candidates, "store", len(candidates)))
     measured = engine.map(partial(measure, out), stored)
     records, broken = _part(progress.track(measured, "measure", len(stored)))
@@ -54,9 +57,33 @@ def build_dataset(
     dataset = save_dataset(out, illustrations, linearts, ledger, recipe.text)
     write_card(dataset, left_out)
     _check_not_empty(dataset)
-    write_json(out / "work/done.json", state)
+    write_json(out / DONE, {**state, "digest": dataset.digest})
     progress.say(f"data: {_summary(dataset)}")
     return dataset
+
+
+def claim(out: Path) -> None:
+    """Make `out` a data set's folder, and take away what killed writers left in it.
+
+    Raises OutputError for a folder that holds other files: nothing of the user's is touched.
+    """
+    make_folder(out)
+    ours = (out / "work").is_dir() or (out / "ledger.parquet").is_file()
+    if not ours and any(out.iterdir()):
+        raise OutputError(f"{out} holds files, but no data set; choose another output folder")
+    make_folder(out / "work")
+    sweep(out)
+
+
+def _finished(out: Path, state: dict[str, str]) -> Dataset | None:
+    """The data set that an earlier run made of the same, if it is all still there."""
+    told = read_json(out / DONE)
+    try:
+        dataset = load_dataset(out)
+    except InputError:
+        return None
+    whole = all(dataset.file(m).is_file() for m in (*dataset.illustrations, *dataset.linearts))
+    return dataset if whole and told == {**state, "digest": dataset.digest} else None
 
 
 def list_candidates(recipe: Recipe, out: Path, progress: Progress) -> tuple[list[Candidate], dict[str, str]]:

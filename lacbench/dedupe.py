@@ -50,7 +50,8 @@ def drop_duplicates(
 ) -> tuple[list[Record], list[LedgerEntry]]:
     """Keep one record of each duplicate group within each set, then look across the two sets.
 
-    The keeper is the largest picture, then of the source named first in `sources`, then of the least id.
+    The keeper is a member of a true pair if there is one, then the largest picture, then of the source named
+    first in `sources`, then of the least id.
     An illustration whose drawing is a kept line art would leak the test set into training: it is dropped
     too, unless the source declares the two a true pair, which the splits hold back together.
     """
@@ -86,8 +87,9 @@ def _within(
     chosen = [r for r in records if r.candidate.set == name]
     rank = {source: i for i, source in enumerate(sources)}
 
-    def best_first(record: Record) -> tuple[int, int, str, str]:
-        return -record.area, rank[record.candidate.source], record.sha256, record.candidate.key
+    def best_first(record: Record) -> tuple[bool, int, int, str, str]:
+        candidate = record.candidate
+        return not candidate.pair, -record.area, rank[candidate.source], record.sha256, candidate.key
 
     ordered = sorted(chosen, key=best_first)
     keepers: dict[int, Record] = {}

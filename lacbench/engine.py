@@ -1,9 +1,12 @@
 """Run a function over many items: in this process, or on all its cores."""
 
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import get_context
@@ -36,17 +39,41 @@ class Local:
         """Apply `function` to each item, in order; fewer than two chunks of items stay in this process."""
         iterator = iter(items)
         head = list(islice(iterator, 2 * self.chunk))
-        workers = self.workers or os.cpu_count() or 1
+        workers = self.workers or _cores()
         if workers == 1 or len(head) < 2 * self.chunk:
             yield from map(function, head)
             yield from map(function, iterator)
             return
         # Spawned, not forked: a fork copies the locks of libraries that have threads of their own.
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
         try:
-            with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-                yield from pool.map(function, [*head, *iterator], chunksize=self.chunk)
+            with _interrupts_held():
+                results = pool.map(function, [*head, *iterator], chunksize=self.chunk)
+            yield from results
         except BrokenProcessPool as error:
             raise LacbenchError(
                 "a worker process was killed, perhaps for want of memory; run the same command again, "
                 "with --workers 1 if it happens again"
             ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _cores() -> int:
+    """Cores that this process may use, where the system says; else all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Start processes that ignore Ctrl-C: the parent alone answers it, in one sentence."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may say what a signal does
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -12,6 +12,9 @@ from typing import Any
 
 from lacbench.errors import OutputError
 
+PART = ".lacbench-part"
+"""Suffix of a file that is being written."""
+
 _REFUSALS = {
     errno.ENOSPC: "the disk is full: free some room and run the same command again",
     errno.EDQUOT: "the disk quota is used up: free some room and run the same command again",
@@ -63,7 +66,7 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file of our own state; None where there is none or a broken one: work is done again."""
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
 
@@ -73,7 +76,7 @@ def atomic(path: Path) -> Iterator[Path]:
     """Lend a temporary path beside `path`; on success it is synced and renamed, else removed."""
     make_folder(path.parent)
     with output_errors(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=".part", dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[:80]}.", suffix=PART, dir=path.parent)
         os.close(handle)
         temporary = Path(name)
         try:
@@ -86,8 +89,8 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writers left below `folder`: temporary files of `atomic`, never renamed."""
-    for leftover in folder.rglob(".*.part"):
+    """Remove what killed writers left below `folder`: temporary files of `atomic` that were never renamed."""
+    for leftover in folder.rglob(f".*{PART}"):
         leftover.unlink(missing_ok=True)
 
 

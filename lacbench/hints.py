@@ -56,7 +56,9 @@ def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hin
 
 def _draw(dataset: Dataset, lineart: Member, count: int, seed: int) -> tuple[Hint, ...]:
     # Counter-based: a line art's hints do not depend on which others there are.
-    random = np.random.Generator(np.random.Philox(key=[seed, int(lineart.record.sha256[:16], 16)]))
+    random = np.random.Generator(
+        np.random.Philox(key=np.array([seed, int(lineart.record.sha256[:16], 16)], np.uint64))
+    )
     whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
     truth = dataset.truth(lineart)
     picture = read(dataset.file(truth or whim))
@@ -98,9 +100,9 @@ def save_hints(path: Path, hints: Hints) -> None:
 def load_hints(path: Path) -> dict[str, tuple[Hint, ...]]:
     """Read what `save_hints` wrote. Raises InputError for anything else."""
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text("utf-8"))
         return {k: tuple(_checked(x, y, color) for x, y, color in v) for k, v in raw.items()}
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path} holds no hints: {error}; expected {{id: [[x, y, [r, g, b]], …]}}"
         ) from error

@@ -1,8 +1,12 @@
 """Bytes → checked uint8 (H, W, 3) sRGB pictures, and back."""
 
 import io
+import math
+import re
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
@@ -22,6 +26,9 @@ FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Containers that are read, as Pillow names them; told from the bytes, never from the name."""
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
 """File name suffix of each format, as the store writes it."""
+
+SVG_REFUSED = frozenset({"image", "filter", "foreignObject", "script"})
+"""SVG elements, beside filter effects (`fe…`), that could read files or compute without end."""
 
 # OpenCV's own threads fight with the process pool's workers.
 cv2.setNumThreads(1)
@@ -49,7 +56,7 @@ def decode(data: bytes, name: str = "the picture") -> Array:
     """Decode a picture as everything but the FID protocols sees it.
 
     The EXIF orientation is applied, transparency is laid on white, palettes, grey, 16 bits and CMYK
-    become RGB; of an animation the first frame is taken.
+    become RGB; of an animation the first frame is taken. ICC profiles are ignored: values count as sRGB.
 
     Returns uint8 (H, W, 3), RGB, sRGB values in 0–255. Raises ImageError for bytes that are no
     picture, a format not in FORMATS, truncation, or more than MAX_PIXELS.
@@ -80,10 +87,18 @@ def render_svg(data: bytes, size: int, name: str = "the picture") -> bytes:
         raise MissingError(f"{name} is an SVG; to render it run: pip install 'lacbench[packages]'") from error
     try:
         text = data.decode()
-        _, width, height = identify(resvg_py.svg_to_bytes(svg_string=text, background="#ffffff"), name)
-        side = (size, None) if width <= height else (None, size)
-        data = resvg_py.svg_to_bytes(svg_string=text, background="#ffffff", width=side[0], height=side[1])
-        return bytes(data)
+        width, height = _svg_shape(text, size)
+        if width * height > MAX_PIXELS:
+            raise ValueError(f"it is {width} × {height} pixels then, expected at most {MAX_PIXELS:,} in all")
+        drawn = resvg_py.svg_to_bytes(
+            svg_string=text,
+            background="#ffffff",
+            width=width,
+            height=height,
+            dpi=96.0,
+            skip_system_fonts=True,  # the same picture on every machine, at the price of its text
+        )
+        return bytes(drawn)
     except ValueError as error:
         raise ImageError(f"{name} cannot be rendered: {error}; leave it out") from error
 
@@ -112,9 +127,14 @@ def resize_shortest(image: Array, size: int) -> Array:
     """Resize so that the shortest side has `size` pixels, keeping the aspect.
 
     Area averaging down, bicubic up. Takes and returns uint8 (H, W) or (H, W, 3). A picture of that size
-    already is returned as it is.
+    already is returned as it is. Raises ImageError where the result would have more than MAX_PIXELS.
     """
     height, width = resized_shape(image.shape[0], image.shape[1], size)
+    if height * width > MAX_PIXELS:
+        raise ImageError(
+            f"a picture of {image.shape[1]} × {image.shape[0]} pixels would have {width} × {height} with a "
+            f"shortest side of {size}; expected at most {MAX_PIXELS:,} in all; leave it out"
+        )
     if (height, width) == image.shape[:2]:
         return image
     method = cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC
@@ -125,6 +145,39 @@ def resized_shape(height: int, width: int, size: int) -> tuple[int, int]:
     """Height and width in pixels that `resize_shortest` gives."""
     shortest = min(height, width)
     return max(size, round(height * size / shortest)), max(size, round(width * size / shortest))
+
+
+def _svg_shape(text: str, size: int) -> tuple[int, int]:
+    """Width and height in pixels of an SVG whose shortest side becomes `size`.
+
+    The renderer aborts the process on a huge canvas, reads local files that a picture names, and computes
+    filters without end, so it must not be asked. Raises ValueError for such pictures, and for no size.
+    """
+    if "<!ENTITY" in text:
+        raise ValueError("it defines entities")
+    try:
+        root = ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"it is no XML ({error})") from error
+    names = {str(element.tag).rpartition("}")[2] for element in root.iter()}
+    if risky := sorted(n for n in names if n in SVG_REFUSED or n.startswith("fe")):
+        raise ValueError(f"it uses <{risky[0]}>")
+    width, height = _svg_size(root.attrib)
+    shortest = min(width, height)
+    return max(size, round(width / shortest * size)), max(size, round(height / shortest * size))
+
+
+def _svg_size(told: Mapping[str, str]) -> tuple[float, float]:
+    """Width and height in any one unit, from an SVG's root attributes; raises ValueError for none."""
+    sides = [re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", told.get(key, "")) for key in ("width", "height")]
+    if sides[0] and sides[1] and sides[0][2] == sides[1][2]:
+        width, height = float(sides[0][1]), float(sides[1][1])
+    else:
+        box = [float(number) for number in re.split(r"[\s,]+", told.get("viewBox", "").strip()) if number]
+        width, height = box[2:] if len(box) == 4 else (0.0, 0.0)
+    if not (0 < width < math.inf and 0 < height < math.inf):
+        raise ValueError("it has no size")
+    return width, height
 
 
 def _open(data: bytes, name: str) -> Image.Image:
@@ -151,9 +204,8 @@ def _on_white(image: Image.Image) -> Image.Image:
     """RGB of any mode, with transparency laid on white."""
     if image.mode.startswith(("I", "F")):
         # Pillow clips 16-bit grey at 255 when it converts; scale it instead.
-        levels = np.asarray(image, dtype=np.float64)
-        scaled = levels * (255 / 65535) if levels.max(initial=0) > 255 else levels
-        image = Image.fromarray(np.clip(scaled.round(), 0, 255).astype(np.uint8))
+        levels = np.asarray(image, dtype=np.float64) * (1.0 if image.mode == "F" else 255 / 65535)
+        image = Image.fromarray(np.clip(levels.round(), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
         paper = Image.new("RGBA", coloured.size, (255, 255, 255, 255))

@@ -31,6 +31,11 @@ class Tones:
     """Share of pixels off the straight line in RGB from paper to ink, 0–1: colours of their own."""
 
 
+def for_measuring(image: Array) -> Array:
+    """uint8 (H, W, 3), shrunk so that its shortest side has at most MEASURE_SIZE pixels."""
+    return resize_shortest(image, MEASURE_SIZE) if min(image.shape[:2]) > MEASURE_SIZE else image
+
+
 def paper_color(image: Array) -> NDArray[np.float64]:
     """Colour of the paper: the mean of the most frequent bin of 32³, RGB 0–255, (3,) float64."""
     pixels = image.reshape(-1, 3)
@@ -40,7 +45,7 @@ def paper_color(image: Array) -> NDArray[np.float64]:
 
 def tones(image: Array) -> Tones:
     """Measure uint8 (H, W, 3) RGB: a line art is mostly paper, some ink, and nothing off the line between."""
-    small = resize_shortest(image, MEASURE_SIZE) if min(image.shape[:2]) > MEASURE_SIZE else image
+    small = for_measuring(image)
     pixels = small.reshape(-1, 3).astype(np.float64)
     paper = paper_color(small)
     offset = pixels - paper

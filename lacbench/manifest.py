@@ -1,5 +1,6 @@
 """Parquet manifests ↔ records: atomic, byte-stable, checked when read; and the data set's digest."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -70,6 +71,20 @@ PAIRS = pa.schema(
 )
 """Columns of `pairs.parquet`."""
 
+_ID, _SPLIT = "[0-9a-f]{64}", "train|validation|test"
+_LICENSE_FILE = r"(licenses/[\w@.+-]+)?"
+MEMBER_FORM = {
+    "sha256": _ID,
+    "file": rf"images/[0-9a-f]{{2}}/{_ID}\.[a-z]+",
+    "split": _SPLIT,
+    "license_file": _LICENSE_FILE,
+}
+"""What ids and paths look like; a data set from a stranger is read no further than its own folder."""
+LEDGER_FORM = {"sha256": f"({_ID})?", "keeper": f"({_ID})?", "license_file": _LICENSE_FILE}
+"""The same of the ledger."""
+PAIR_FORM = {"sha256": _ID, "path": rf"pairs/\d+/\d+(\.\d+)?(e-?\d+)?/{_ID}\.png", "split": _SPLIT}
+"""The same of the pairs."""
+
 
 def save_dataset(
     folder: Path,
@@ -96,9 +111,10 @@ def load_dataset(folder: Path) -> Dataset:
             f"{folder} is no data set: {missing[0]}.parquet is missing; make one: lacbench build-dataset"
         )
     order = {name: _load_members(folder / f"{name}.parquet") for name in SETS}
-    ledger = tuple(_entry(row) for row in _read(folder / "ledger.parquet", LEDGER))
+    entries = _checked(folder / "ledger.parquet", _read(folder / "ledger.parquet", LEDGER), LEDGER_FORM)
+    ledger = tuple(_entry(row) for row in entries)
     recipe = folder / "recipe.toml"
-    text = recipe.read_text() if recipe.is_file() else ""
+    text = recipe.read_text("utf-8") if recipe.is_file() else ""
     return Dataset(folder, digest(**order), **order, ledger=ledger, recipe=text)
 
 
@@ -123,7 +139,7 @@ def load_pairs(folder: Path) -> tuple[Pair, ...]:
     path = folder / "pairs.parquet"
     if not path.is_file():
         raise InputError(f"{folder} has no pairs: pairs.parquet is missing; make them with `lacbench pairs`")
-    return tuple(Pair(**row) for row in _read(path, PAIRS))
+    return tuple(Pair(**row) for row in _checked(path, _read(path, PAIRS), PAIR_FORM))
 
 
 def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
@@ -147,7 +163,20 @@ def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
 
 
 def _load_members(path: Path) -> tuple[Member, ...]:
-    return tuple(_member(row) for row in _read(path, MEMBERS))
+    return tuple(_member(row) for row in _checked(path, _read(path, MEMBERS), MEMBER_FORM))
+
+
+def _checked(path: Path, rows: list[dict[str, Any]], patterns: dict[str, str]) -> list[dict[str, Any]]:
+    """The rows, when every value of the named columns is of its form: no path may lead outside the folder."""
+    for column, pattern in patterns.items():
+        form = re.compile(pattern)
+        wrong = next((row[column] for row in rows if not form.fullmatch(str(row[column]))), None)
+        if wrong is not None:
+            raise InputError(
+                f"{path} has {str(wrong)[:80]!r} as {column}, which no manifest of ours has; expected "
+                f"{pattern}; do not use this data set"
+            )
+    return rows
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """XDoG pairs: every illustration with its line drawings, at each thickness."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def make_pairs(
 ) -> tuple[Pair, ...]:
     """Draw every illustration's lines: `pairs/<size>/<sigma>/<sha256>.png`, listed in `pairs.parquet`.
 
-    Drawings that are there already are kept, so a killed run goes on where it was.
+    Drawings that are there already are kept, so a killed run goes on where it was; so are those of other
+    sizes and thicknesses, and their rows in `pairs.parquet`.
 
     Args:
         dataset: a built data set; its illustrations are resized so that the shortest side has `size`
@@ -50,10 +52,28 @@ def make_pairs(
     draw = partial(_draw, dataset.folder, tuple(sigmas), size)
     for _ in progress.track((engine or Local()).map(draw, members), "pairs", len(members)):
         pass
-    save_pairs(dataset.folder, pairs)
+    save_pairs(dataset.folder, _merged(dataset, pairs))
     thickness = ", ".join(f"{s:g}" for s in sorted(sigmas))
     progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {thickness}")
     return pairs
+
+
+def _merged(dataset: Dataset, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs, and those of other sizes and thicknesses that were listed before and are still there."""
+    made = {(p.sha256, p.sigma, p.size) for p in pairs}
+    members = {m.record.sha256: m for m in dataset.illustrations}
+    try:
+        before = load_pairs(dataset.folder)
+    except InputError:
+        before = ()
+    others = [
+        replace(p, split=members[p.sha256].split)
+        for p in before
+        if (p.sha256, p.sigma, p.size) not in made
+        and p.sha256 in members
+        and (dataset.folder / p.path).is_file()
+    ]
+    return sorted([*pairs, *others], key=lambda p: (p.size, p.sha256, p.sigma))
 
 
 def _planned(member: Member, sigmas: Sequence[float], size: int) -> list[Pair]:

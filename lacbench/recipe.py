@@ -2,14 +2,16 @@
 
 import difflib
 import json
+import re
 import tomllib
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lacbench.errors import RecipeError
+from lacbench.images import SUFFIXES
 from lacbench.records import SETS
 
 
@@ -20,7 +22,7 @@ class _Table(BaseModel):
 class SourceSpec(_Table):
     """One place that pictures come from."""
 
-    name: str = Field(pattern=r"^[\w.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     """Unique within the recipe; the ledger names it."""
     kind: Literal["packages", "folder"]
     """Which class of `lacbench.sources` reads it."""
@@ -43,6 +45,22 @@ class SourceSpec(_Table):
     partner are not offered then."""
     limit: int | None = Field(default=None, ge=1)
     """At most this many pictures of each set, spread evenly over the sorted names."""
+
+    @field_validator("illustrations", "linearts", "exclude")
+    @classmethod
+    def _inside(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
+        for glob in globs:
+            if glob.startswith("/") or ".." in glob.split("/"):
+                raise ValueError(f"glob {glob!r} leads outside; write it relative to the source")
+        return globs
+
+    @field_validator("packages")
+    @classmethod
+    def _names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+        for name in (name.strip() for names in packages for name in names.split("|")):
+            if not re.fullmatch(r"(@[\w-][\w.-]*/)?[A-Za-z0-9][\w.+-]*", name):
+                raise ValueError(f"{name!r} is no package name")
+        return packages
 
     @model_validator(mode="after")
     def _complete(self) -> "SourceSpec":
@@ -124,8 +142,9 @@ def load_recipe(path: Path) -> Recipe:
     Raises RecipeError with every mistake in one sentence, and the nearest right name of unknown keys.
     """
     shipped = resources.files("lacbench.recipes") / f"{path}.toml"
+    bare = len(path.parts) == 1 and not path.suffix  # `./name` reads a file of that name
     try:
-        text = shipped.read_text() if shipped.is_file() and not path.exists() else path.read_text()
+        text = shipped.read_text("utf-8") if bare and shipped.is_file() else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} cannot be read as a recipe: {error}; {_shipped_names()}") from error
     return parse_recipe(text, path.parent, str(path))
@@ -141,17 +160,25 @@ def parse_recipe(text: str, base: Path = Path(), name: str = "the recipe") -> Re
         problems = "; ".join(_problem(dict(e)) for e in error.errors())
         raise RecipeError(f"{name} does not hold: {problems}") from error
     sources = tuple(_resolve(source, base) for source in recipe.sources)
-    return recipe.model_copy(update={"sources": sources})
+    return recipe.model_copy(update={"sources": sources, "text": _with_folders(text, sources)})
+
+
+def _with_folders(text: str, sources: tuple[SourceSpec, ...]) -> str:
+    """The recipe's text with whole paths of folders, so that the copy beside the data finds them too."""
+    folders = iter([s.folder for s in sources if s.folder is not None])
+    whole = re.sub(
+        r"(?m)^(\s*folder\s*=\s*).*$", lambda line: line[1] + json.dumps(str(next(folders, ""))), text
+    )
+    found = [source.get("folder") for source in tomllib.loads(whole)["sources"]]
+    # Written in a way that lines do not show (inline tables, quoted keys), it stays as it is.
+    return whole if found == [str(s.folder) if s.folder else None for s in sources] else text
 
 
 def folder_recipe(folder: Path) -> Recipe:
     """The recipe that takes `illustrations/` and `linearts/` below a folder, pictures of all kinds."""
-    globs: dict[str, list[str]] = {
-        name: [
-            f"{name}/**/*.{suffix}" for suffix in ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "svg")
-        ]
-        for name in SETS
-    }
+    suffixes = sorted({*SUFFIXES.values(), ".jpeg", ".tiff", ".svg"})
+    either_case = ["".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in suffix) for suffix in suffixes]
+    globs: dict[str, Any] = {name: [f"{name}/**/*{suffix}" for suffix in either_case] for name in SETS}
     place = folder.expanduser().resolve()
     # JSON's strings and lists of strings are TOML's too.
     settings: dict[str, Any] = {"name": "folder", "kind": "folder", "folder": str(place), **globs}

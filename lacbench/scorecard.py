@@ -8,6 +8,10 @@ from typing import Any
 
 from lacbench.errors import InputError
 from lacbench.files import write_json
+from lacbench.manifest import load_dataset
+from lacbench.metrics.fid import FidResult, fid
+from lacbench.progress import Progress
+from lacbench.records import Dataset
 
 VERSION = 1
 """Version of the card's layout."""
@@ -29,6 +33,56 @@ class ScoreCard:
     """What `lacbench fid --json` prints: metric, value, standard_error, interval, n, protocol …"""
 
 
+def score(
+    submission: Path,
+    reference: Path | Dataset,
+    card: Path,
+    *,
+    name: str = "",
+    hints: bool = False,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> FidResult:
+    """FID of a submission from a data set's illustrations, written down as a score card.
+
+    Args:
+        submission: folder of the outputs.
+        reference: the data set, or its folder.
+        card: the card's file.
+        name: the method's name; by default the submission folder's.
+        hints: whether the method was given colour hints.
+        device: torch's name for the place where the network runs.
+        progress: who listens.
+
+    Returns:
+        What the card holds; `load_card` reads it back.
+
+    Raises:
+        InputError: the reference is no data set, or what `fid` raises.
+        OutputError: the card cannot be written.
+    """
+    dataset = reference if isinstance(reference, Dataset) else _dataset(reference)
+    result = fid(submission, dataset, device=device, progress=progress)
+    name = name or submission.resolve().name
+    save_card(card, ScoreCard(name, submission, hints, dataset.digest, result.as_json()))
+    return result
+
+
+def _dataset(folder: Path) -> Dataset:
+    if not (folder / "illustrations.parquet").is_file():
+        raise InputError(
+            f"a score card names the data set it is of, and {folder} is none: expected a folder that "
+            f"`lacbench build-dataset` made, got {_kind(folder)}; name one, or score without a card"
+        )
+    return load_dataset(folder)
+
+
+def _kind(path: Path) -> str:
+    if path.is_dir():
+        return "a folder without illustrations.parquet"
+    return "a file" if path.exists() else "nothing there"
+
+
 def save_card(path: Path, card: ScoreCard) -> None:
     """Write the card, atomically; the submission's folder is kept relative to the card's own."""
     shown = Path(os.path.relpath(card.submission.resolve(), path.resolve().parent))
@@ -48,7 +102,7 @@ def save_card(path: Path, card: ScoreCard) -> None:
 def load_card(path: Path) -> ScoreCard:
     """Read a card. Raises InputError for anything else, or a card of another version."""
     try:
-        raw = json.loads(path.read_text())
+        raw = json.loads(path.read_text("utf-8"))
         if raw["lacbench_card"] != VERSION:
             raise ValueError(f"version {raw['lacbench_card']}, expected {VERSION}")
         return ScoreCard(
@@ -58,5 +112,5 @@ def load_card(path: Path) -> ScoreCard:
             dataset=str(raw["dataset"]),
             fid=dict(raw["fid"]),
         )
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error

@@ -5,8 +5,8 @@ from pathlib import Path
 from lacbench import hashing
 from lacbench.errors import ImageError
 from lacbench.files import sha256_bytes, write_bytes
-from lacbench.images import SUFFIXES, decode, identify, read_bytes, render_svg
-from lacbench.lineart import colorfulness, tones
+from lacbench.images import SUFFIXES, Array, decode, identify, read_bytes, render_svg
+from lacbench.lineart import colorfulness, for_measuring, tones
 from lacbench.records import Candidate, LedgerEntry, Record, Statistics, Stored, Verdict
 
 SVG_SIZE = 512
@@ -34,17 +34,23 @@ def keep(candidate: Candidate, folder: Path) -> Stored | LedgerEntry:
 
 def measure(folder: Path, stored: Stored) -> Record | LedgerEntry:
     """Decode a stored picture once and measure all that filters, duplicate search and splits ask for."""
-    data = read_bytes(folder / stored.path)
     try:
-        image = decode(data, stored.candidate.key)
-    except ImageError as error:
-        return LedgerEntry(stored.candidate, Verdict(False, "unreadable", str(error)), stored.sha256)
-    told = tones(image)
-    statistics = Statistics(
+        data = read_bytes(folder / stored.path, stored.candidate.key)
+        statistics = _statistics(decode(data, stored.candidate.key), identify(data)[0])
+    except (ImageError, MemoryError) as error:
+        reason = str(error) or f"{stored.candidate.key} needs more memory than there is"
+        return LedgerEntry(stored.candidate, Verdict(False, "unreadable", reason), stored.sha256)
+    return Record(stored.sha256, stored.path, stored.candidate, statistics)
+
+
+def _statistics(image: Array, kind: str) -> Statistics:
+    small = for_measuring(image)
+    told = tones(small)
+    return Statistics(
         width=image.shape[1],
         height=image.shape[0],
-        format=identify(data)[0],
-        colorfulness=colorfulness(image),
+        format=kind,
+        colorfulness=colorfulness(small),
         paper=told.paper,
         ink=told.ink,
         hues=told.hues,
@@ -52,4 +58,3 @@ def measure(folder: Path, stored: Stored) -> Record | LedgerEntry:
         ink_hash=hashing.ink_hash(image),
         sparse=hashing.is_sparse(image),
     )
-    return Record(stored.sha256, stored.path, stored.candidate, statistics)

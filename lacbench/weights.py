@@ -24,7 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
-from lacbench.files import make_folder, sha256_file, write_bytes, write_json
+from lacbench.files import make_folder, output_errors, sha256_file, write_bytes, write_json
 from lacbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -253,7 +253,7 @@ def _cached(entry: Weights) -> Path:
 def _noted(path: Path) -> str:
     """The SHA-256 noted beside a cached file; empty where there is no note to be read."""
     try:
-        return str(json.loads(path.with_suffix(".json").read_text())["sha256"])
+        return str(json.loads(path.with_suffix(".json").read_text("utf-8"))["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
 
@@ -266,7 +266,7 @@ def _obtain(entry: Weights, folder: Path, progress: Progress) -> "tuple[dict[str
     """The tensors and where they came from, by the first open route; `folder` lends room for the download."""
     reasons = []
     for route in entry.routes:
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as room:
+        with output_errors(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as room:
             progress.say(f"fetching the weights {entry.name} from {route.origin}")
             try:
                 return route.tensors(route.download(Path(room))), route.origin

@@ -1,4 +1,4 @@
-"""Fixtures that several tests share: drawn pictures, the shared art folder, a private cache."""
+"""Fixtures that several tests share: drawn pictures, the shared art folder."""
 
 import os
 from pathlib import Path
@@ -35,6 +35,6 @@ def drawn_art(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Commands that tests start write no bytecode beside the sources and see no colours."""
+def _plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands that tests start print without colours."""
     monkeypatch.setenv("NO_COLOR", "1")

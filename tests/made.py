@@ -60,7 +60,7 @@ def record(
     """A record of made-up measures; its sha256 is its name."""
     told = Statistics(side, side, "PNG", 40.0, 0.5, 0.2, 0.2, phash, ink or phash, sparse)
     candidate = Candidate(source, name, set, "made up", "CC0-1.0", pair=pair, path=Path())
-    return Record(name, f"images/{name}.png", candidate, told)
+    return Record(name, f"images/{name[:2]}/{name}.png", candidate, told)
 
 
 def flipped(hash_: bytes, bits: int) -> bytes:

@@ -12,11 +12,11 @@ import pytest
 
 from lacbench.curate import build_dataset
 from lacbench.engine import Local
-from lacbench.errors import InputError, MissingError
+from lacbench.errors import InputError, MissingError, OutputError
 from lacbench.files import sha256_file
 from lacbench.images import write_png
 from lacbench.manifest import load_dataset
-from lacbench.recipe import parse_recipe
+from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 
 from made import build, draw_figure, recipe_for
 
@@ -165,3 +165,54 @@ def test_real_art(art: Path, tmp_path: Path) -> None:
     assert len(dataset.linearts) >= 20
     assert sum(dataset.dropped().values()) <= 10
     assert np.mean([m.split == "train" for m in dataset.illustrations]) > 0.75
+
+
+def test_a_folder_of_the_users_own_is_left_alone(drawn_art: Path, tmp_path: Path) -> None:
+    (tmp_path / "home/dl").mkdir(parents=True)
+    (tmp_path / "home/dl/.movie.part").write_text("precious")
+    with pytest.raises(OutputError, match="holds files, but no data set; choose another output folder"):
+        build(drawn_art, tmp_path / "home")
+    assert (tmp_path / "home/dl/.movie.part").is_file()
+
+
+def test_what_a_failed_build_left_is_not_taken_for_done(drawn_art: Path, tmp_path: Path) -> None:
+    whole = build(drawn_art, tmp_path / "data")
+    with pytest.raises(InputError, match="has no linearts"):
+        build_dataset(recipe_for(drawn_art, "filters.min_lineart_ink = 0.9"), tmp_path / "data")
+    assert build(drawn_art, tmp_path / "data") == whole
+
+
+@pytest.mark.parametrize("harm", ["manifest gone", "manifest cut", "picture gone"])
+def test_a_damaged_data_set_is_made_again(drawn_art: Path, tmp_path: Path, harm: str) -> None:
+    whole = build(drawn_art, tmp_path / "data")
+    before = tree(tmp_path / "data")
+    manifest = tmp_path / "data/linearts.parquet"
+    if harm == "manifest cut":
+        manifest.write_bytes(manifest.read_bytes()[:100])
+    else:
+        (manifest if harm == "manifest gone" else whole.file(whole.linearts[0])).unlink()
+    assert build(drawn_art, tmp_path / "data") == whole
+    assert tree(tmp_path / "data") == before
+
+
+def test_an_output_inside_the_source_is_not_taken_in(drawn_art: Path, tmp_path: Path) -> None:
+    recipe = parse_recipe(recipe_for(drawn_art).text.replace("illustrations/*", "**/*.png"))
+    first = build_dataset(recipe, drawn_art / "data")
+    assert len(build_dataset(recipe, drawn_art / "data").ledger) == len(first.ledger)
+
+
+def test_names_of_any_bytes_and_suffixes_of_any_case(drawn_art: Path, tmp_path: Path) -> None:
+    odd = os.fsencode(drawn_art / "illustrations") + b"/\x83A.PNG"
+    Path(os.fsdecode(odd)).write_bytes((drawn_art / "illustrations/00.png").read_bytes())
+    (drawn_art / "illustrations/00.png").unlink()
+    dataset = build_dataset(folder_recipe(drawn_art), tmp_path / "data")
+    keys = [m.record.candidate.key for m in dataset.illustrations]
+    assert len(keys) == 12
+    assert "illustrations/\\x83A.PNG" in keys
+
+
+def test_the_kept_recipe_makes_the_same_data_set_from_anywhere(drawn_art: Path, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text(recipe_for(drawn_art).text.replace(str(drawn_art), drawn_art.name))
+    first = build_dataset(load_recipe(tmp_path / "r.toml"), tmp_path / "data")
+    again = build_dataset(load_recipe(tmp_path / "data/recipe.toml"), tmp_path / "again")
+    assert again.digest == first.digest

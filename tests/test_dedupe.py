@@ -89,6 +89,11 @@ def test_the_largest_is_kept_then_the_first_source_then_the_least_id() -> None:
     assert drop_duplicates([second, first], SPEC, ["a"])[0] == [first]
 
 
+def test_a_true_pairs_member_is_kept_whatever_it_repeats() -> None:
+    truth, copy = record("9", ZERO, side=300, pair="p"), record("0", ZERO, side=400)
+    assert drop_duplicates([copy, truth], SPEC, ["a"])[0] == [truth]
+
+
 def test_the_ledger_names_keeper_and_distance() -> None:
     keeper, repeat = record("9", ZERO, side=400), record("0", flipped(ZERO, 30))
     _, (entry,) = drop_duplicates([repeat, keeper], SPEC, ["a"])

@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 import pytest
 
-import lacbench
 from lacbench.cli.main import main
 
 ROOT = Path(__file__).parents[1]
@@ -23,6 +22,7 @@ MAY_IMPORT = {
     "dashboards": {"lacbench", "dashboards"},
     "cli": {"lacbench", "baselines", "dashboards", "cli"},
 }
+PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
 HEAVY = {"torch", "torchvision", "pandas", "cv2", "streamlit"}
 
 
@@ -60,18 +60,16 @@ def test_room_tells_the_folders_apart() -> None:
 
 
 def test_every_folder_with_code_is_a_listed_package() -> None:
-    listed = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"])
     found = set()
     for name, folder in {**FOLDERS, "recipes": ROOT / "recipes"}.items():
         for file in folder.rglob("*.py"):
             inner = [name] if name == "lacbench" else ["lacbench", name]
             found.add(".".join([*inner, *file.parent.relative_to(folder).parts]))
-    assert listed == found
+    assert set(PACKAGES) == found
 
 
 def test_every_listed_package_imports_from_another_folder(tmp_path: Path) -> None:
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    code = "import importlib; " + "; ".join(f"importlib.import_module({name!r})" for name in listed)
+    code = "import importlib; " + "; ".join(f"importlib.import_module({name!r})" for name in PACKAGES)
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
@@ -115,24 +113,27 @@ def test_the_package_imports_nothing() -> None:
 
 
 def public_names() -> list[tuple[str, object]]:
-    """Every public class and function defined in the library, the baselines and the commands."""
+    """Every public class and function defined in the library, the baselines, the commands and the pages."""
     found = []
-    for info in pkgutil.walk_packages(lacbench.__path__, "lacbench."):
-        module = importlib.import_module(info.name)
-        for name, value in vars(module).items():
-            own = getattr(value, "__module__", None) == info.name
-            if own and not name.startswith("_") and (isinstance(value, type) or callable(value)):
-                found.append((f"{info.name}.{name}", value))
+    for package in PACKAGES:
+        folder = importlib.import_module(package).__path__
+        for info in pkgutil.iter_modules(folder, f"{package}."):
+            for name, value in vars(importlib.import_module(info.name)).items():
+                own = getattr(value, "__module__", None) == info.name
+                if own and not name.startswith("_") and (isinstance(value, type) or callable(value)):
+                    found.append((f"{info.name}.{name}", value))
     return found
 
 
 def test_every_public_name_has_a_docstring() -> None:
     names = public_names()
-    assert len(names) > 30
-    assert not [name for name, value in names if not getattr(value, "__doc__", None)]
+    assert {name.split(".")[1] for name, _ in names} >= {"cli", "baselines", "dashboards", "images"}
+    # A dataclass without a docstring gets its signature as one.
+    bare = [n for n, v in names if not v.__doc__ or v.__doc__.startswith(f"{n.rpartition('.')[2]}(")]
+    assert not bare
 
 
-def test_no_file_names_this_machine_or_a_registry() -> None:
+def test_no_file_names_the_host_of_a_registry() -> None:
     words = ["pypi" + ".org", "python" + "hosted.org", "registry" + ".npm", "deb" + ".debian.org"]
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
     if listed.returncode:

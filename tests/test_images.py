@@ -52,6 +52,8 @@ def test_palette_with_transparency() -> None:
 def test_sixteen_bits_are_scaled_not_clipped() -> None:
     deep = Image.fromarray(np.array([[0, 257 * 100, 65535]], np.uint16))
     assert decode(save(deep))[0, :, 0].tolist() == [0, 100, 255]
+    dark = Image.fromarray(np.array([[200, 257]], np.uint16))  # the scale is the format's, not the content's
+    assert decode(save(dark))[0, :, 0].tolist() == [1, 1]
 
 
 def test_cmyk_and_grey_become_rgb() -> None:
@@ -134,6 +136,11 @@ def test_the_shortest_side_gets_the_size(height: int, width: int, size: int) -> 
     assert abs(shape[0] / shape[1] - height / width) * min(height, width) / max(height, width) <= 1 / size
 
 
+def test_a_resize_without_end_is_refused() -> None:
+    with pytest.raises(ImageError, match="a picture of 1 × 60000 pixels would have 512 × 30720000"):
+        resize_shortest(np.zeros((60_000, 1), np.uint8), 512)
+
+
 def test_resize_gives_what_it_promises() -> None:
     image = draw_figure(5)[0][:, :200]
     assert resize_shortest(image, 100).shape == (*resized_shape(240, 200, 100), 3)
@@ -152,6 +159,46 @@ def test_svg_is_rendered_on_white_at_the_size() -> None:
     assert image.shape == (40, 80, 3)
     assert image[20, 10].tolist() == [0, 0, 0]
     assert image[20, 70].tolist() == [255, 255, 255]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "shape"),
+    [
+        ('width="1000000" height="1000000"', (40, 40, 3)),
+        ('width="10mm" height="20mm"', (80, 40, 3)),
+        ('viewBox="0 0 30 10"', (40, 120, 3)),
+        ('width="100%" viewBox="0,0,30,10"', (40, 120, 3)),
+    ],
+)
+def test_an_svg_of_any_unit_and_size_is_scaled(attributes: str, shape: tuple[int, ...]) -> None:
+    text = f'<svg xmlns="http://www.w3.org/2000/svg" {attributes}><rect width="5" height="5"/></svg>'
+    assert decode(render_svg(text.encode(), 40)).shape == shape
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('<svg width="1" height="100000"/>', "it is 512 × 51200000 pixels then"),
+        ("<svg/>", "it has no size"),
+        ('<svg width="0" height="0"/>', "it has no size"),
+        ('<svg width="9" height="9"><image href="/etc/passwd"/></svg>', "it uses <image>"),
+        ('<svg width="9" height="9"><image id=">" href="/dev/zero"/></svg>', "it is no XML|it uses <image>"),
+        (
+            '<s:svg xmlns:s="http://www.w3.org/2000/svg" width="9" height="9"><s:image href="/x"/></s:svg>',
+            "it uses <image>",
+        ),
+        ('<svg width="9" height="9"><filter><feImage href="/x"/></filter></svg>', "it uses <feImage>"),
+        (
+            '<svg width="9" height="9"><filter><feTurbulence numOctaves="200000"/></filter></svg>',
+            "it uses <fe",
+        ),
+        ('<!DOCTYPE s [<!ENTITY a "b">]><svg width="9" height="9"/>', "it defines entities"),
+        ("<svg " * 40_000, "it is no XML"),
+    ],
+)
+def test_an_svg_that_would_hurt_is_refused(text: str, told: str) -> None:
+    with pytest.raises(ImageError, match=told):
+        render_svg(text.encode(), 512)
 
 
 @pytest.mark.parametrize("text", ["", "<svg", "<html></html>", "\xff"])

@@ -15,6 +15,7 @@ from lacbench.records import KEPT, LedgerEntry, Member, Pair, Verdict
 
 from made import record
 
+ID = "ab" * 32
 hashes = st.binary(min_size=32, max_size=32)
 
 
@@ -33,7 +34,7 @@ def test_every_bit_of_a_hash_survives(tmp_path_factory: pytest.TempPathFactory, 
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
-    members = [Member(record("a", bytes(32)), "train")]
+    members = [Member(record(ID, bytes(32)), "train")]
     for name in ("one", "two"):
         saved(tmp_path / name, members)
     for file in ("illustrations.parquet", "linearts.parquet", "ledger.parquet"):
@@ -41,22 +42,22 @@ def test_the_same_content_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_pandas_reads_it(tmp_path: Path) -> None:
-    saved(tmp_path, [Member(record("a", b"\xff" * 32), "test")])
+    saved(tmp_path, [Member(record(ID, b"\xff" * 32), "test")])
     table = pd.read_parquet(tmp_path / "illustrations.parquet")
-    assert table.loc[0, "sha256"] == "a"
+    assert table.loc[0, "sha256"] == ID
     assert table.loc[0, "phash"] == b"\xff" * 32
     assert table.loc[0, "license"] == "CC0-1.0"
 
 
 def test_a_null_distance_stays_null(tmp_path: Path) -> None:
-    far = Verdict(False, "duplicate", "", "k", 3)
-    entries = [LedgerEntry(record(n, bytes(32)).candidate, v, n) for n, v in (("a", far), ("b", KEPT))]
+    far = Verdict(False, "duplicate", "", ID, 3)
+    entries = [LedgerEntry(record(n, bytes(32)).candidate, v, ID) for n, v in (("a", far), ("b", KEPT))]
     save_dataset(tmp_path, [], [], entries, "")
     assert [e.verdict.distance for e in load_dataset(tmp_path).ledger] == [3, None]
 
 
 def test_the_digest_tells_split_and_pair_but_not_order() -> None:
-    a, b = Member(record("a", bytes(32)), "train"), Member(record("b", bytes(32)), "train")
+    a, b = Member(record(ID, bytes(32)), "train"), Member(record("b", bytes(32)), "train")
     assert digest([a, b], []) == digest([b, a], [])
     different = [[Member(a.record, "test"), b], [a], [Member(record("a", bytes(32), pair="p"), "train"), b]]
     assert len({digest(m, []) for m in ([a, b], *different)}) == 4
@@ -89,6 +90,30 @@ def test_other_files_and_versions_are_refused(tmp_path: Path) -> None:
 
 
 def test_pairs_round_trip(tmp_path: Path) -> None:
-    pairs = (Pair("a", 0.3, 512, "pairs/512/0.3/a.png", 600, 512, "train"),)
+    pairs = (Pair(ID, 0.3, 512, f"pairs/512/0.3/{ID}.png", 600, 512, "train"),)
     save_pairs(tmp_path, pairs)
     assert load_pairs(tmp_path) == pairs
+
+
+HOSTILE = ["/etc/passwd", "../../up", f"../{ID}", f"images/ab/../{ID}.png", f"{ID}\n", ""]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+@pytest.mark.parametrize("column", ["sha256", "file", "split", "license_file"])
+def test_a_strangers_manifest_leads_nowhere_else(tmp_path: Path, column: str, value: str) -> None:
+    if (column, value) == ("license_file", ""):
+        pytest.skip("no licence text is allowed")
+    saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
+    file = tmp_path / "illustrations.parquet"
+    table = pq.read_table(file)
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, table.schema.field(place), pa.array([value])), file)
+    with pytest.raises(InputError, match=f"as {column}, which no manifest of ours has"):
+        load_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", f"pairs/1/../{ID}.png", f"pairs/64/0.3/{ID}.png/../x"])
+def test_strange_pairs_are_refused(tmp_path: Path, path: str) -> None:
+    save_pairs(tmp_path, [Pair(ID, 0.3, 64, path, 64, 64, "train")])
+    with pytest.raises(InputError, match="as path, which no manifest of ours has"):
+        load_pairs(tmp_path)

@@ -46,3 +46,17 @@ def test_a_second_run_keeps_the_files_and_workers_change_nothing(drawn_art: Path
 def test_no_illustrations(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no illustrations to draw lines of"):
         make_pairs(save_dataset(tmp_path, [], [], [], ""))
+
+
+def test_other_sizes_stay_listed_and_old_pictures_do_not(drawn_art: Path, tmp_path: Path) -> None:
+    dataset = build(drawn_art, tmp_path / "data")
+    make_pairs(dataset, (0.3,), size=64)
+    make_pairs(dataset, (0.5,), size=64)
+    make_pairs(dataset, (0.5,), size=128)
+    listed = {(p.size, p.sigma) for p in load_pairs(dataset.folder)}
+    assert listed == {(64, 0.3), (64, 0.5), (128, 0.5)}
+    gone = drawn_art / "illustrations/00.png"
+    gone.unlink()
+    smaller = build(drawn_art, tmp_path / "data")
+    make_pairs(smaller, (0.5,), size=128)
+    assert {p.sha256 for p in load_pairs(dataset.folder)} == {m.record.sha256 for m in smaller.illustrations}

@@ -22,8 +22,26 @@ def test_folders_are_relative_to_the_recipe(tmp_path: Path) -> None:
     assert load_recipe(tmp_path / "r.toml").sources[0].folder == tmp_path / "pictures"
 
 
-def test_the_text_is_kept_as_written() -> None:
-    assert parse_recipe(GOOD).text == GOOD
+def test_the_text_is_kept_but_for_folders_which_become_absolute(tmp_path: Path) -> None:
+    kept = parse_recipe(GOOD, tmp_path).text
+    assert kept == GOOD.replace('"pictures"', f'"{tmp_path}/pictures"')
+    assert parse_recipe(kept, Path("/elsewhere")).sources == parse_recipe(GOOD, tmp_path).sources
+
+
+def test_a_bare_name_is_the_shipped_recipe_even_beside_a_folder_of_that_name(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "open-art").mkdir()
+    assert load_recipe(Path("open-art")).name == "open-art"
+
+
+@pytest.mark.parametrize("name", ["-o", "../up", "a b", "", "@/x", "a/b"])
+def test_package_names_are_checked(name: str) -> None:
+    packages = f'kind = "packages"\nclient = "npm"\npackages = ["good | {name}"]'
+    text = GOOD.replace('kind = "folder"', packages)
+    with pytest.raises(RecipeError, match="is no package name"):
+        parse_recipe(text)
 
 
 @pytest.mark.parametrize("name", ["open-art"])

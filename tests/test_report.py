@@ -1,6 +1,10 @@
 """The report: whole in one file, the same every time, honest about what is missing, and safe to open."""
 
+import html
 import json
+import re
+import shlex
+import shutil
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,18 +15,23 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from lacbench import report, weights
+from lacbench.baselines.alacgan.config import make_config
+from lacbench.baselines.floors import FLOORS
+from lacbench.cli.hints import hints as hints_command
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.engine import Local
-from lacbench.errors import InputError, MissingError
-from lacbench.hints import Hints, choose_hints, save_hints
+from lacbench.errors import FetchError, InputError, MissingError
+from lacbench.files import write_json
+from lacbench.hints import Hints, choose_hints, load_hints, save_hints
 from lacbench.images import read, write_png
 from lacbench.manifest import load_pairs
 from lacbench.pairs import make_pairs
-from lacbench.recipe import parse_recipe
+from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 from lacbench.records import Dataset, Member
 from lacbench.report import DROPPED, PAPER, write_report
-from lacbench.scorecard import ScoreCard, save_card
+from lacbench.scorecard import ScoreCard, load_card, save_card
 
 RECIPE = """
 name = "Drawn & <b>bold</b>"
@@ -174,7 +183,9 @@ def test_the_same_input_gives_the_same_bytes_anywhere(tmp_path: Path, dataset: D
     assert one.read_bytes() == two.read_bytes()
     assert one.read_text().startswith("<!doctype html>")
     assert str(dataset.folder.parent) not in one.read_text()
-    assert "folder = '…/art0'" in Reader(one).text  # the recipe's own folder, but not where it lies
+    assert re.search(
+        "folder = ['\"]…/art0['\"]", Reader(one).text
+    )  # the recipe's own folder, but not where it lies
 
 
 def test_names_cannot_break_out(tmp_path: Path, dataset: Dataset) -> None:
@@ -245,6 +256,91 @@ def test_without_interval_and_across_protocols(tmp_path: Path, dataset: Dataset)
     assert "These figures do not compare." in page.text and "? against 8" in page.text
 
 
+def commands(page: Path) -> list[str]:
+    """What the page says to run, to make it again; the last of its open blocks."""
+    blocks = re.findall(r"<pre tabindex=\"0\"><code>(lacbench.*?)</code></pre>", page.read_text(), re.S)
+    return html.unescape(re.sub("<.*?>", "", blocks[-1])).splitlines()
+
+
+def colorized(folder: Path, dataset: Dataset) -> list[ScoreCard]:
+    """Cards of a trained model and of a floor, as `lacbench colorize` leaves their outputs."""
+    cards = [card(folder, dataset, "ours"), card(folder, dataset, "nearest-hint")]
+    for made, model in zip(cards, ("ab" * 32, "nearest-hint"), strict=True):
+        write_json(made.submission / "submission.json", {"model": model, "size": 64})
+    return cards
+
+
+def test_it_says_how_to_make_it_again(tmp_path: Path, dataset: Dataset, hints: Hints) -> None:
+    foreign = replace(card(tmp_path, dataset, "what's this?"), hints=False)
+    cards, pairs = [foreign, *colorized(tmp_path, dataset)], load_pairs(dataset.folder)
+    page = write_report(tmp_path / "r.html", dataset, pairs, cards, hints=hints)
+    assert commands(page) == [
+        f"lacbench build-dataset recipe.toml -o data  # digest {dataset.digest[:12]}…",
+        "lacbench pairs data --sigma 0.3 --sigma 0.5 --size 64",
+        "lacbench hints data -o hints.json --count 3 --seed 1",
+        "lacbench train data -o run --preset tiny --set size=64"
+        "  # or with the preset and settings of your own run",
+        "lacbench colorize nearest-hint data -o outputs/nearest-hint --hints hints.json --size 64",
+        "lacbench fid outputs/nearest-hint data --card cards/nearest-hint.json --hints",
+        "lacbench colorize run data -o outputs/ours --hints hints.json --size 64",
+        "lacbench fid outputs/ours data --card cards/ours.json --hints",
+        "lacbench fid outputs/what-s-this data --card cards/what-s-this.json --name='what'\"'\"'s this?'"
+        "  # these outputs were not made by lacbench: put them there first",
+        "lacbench report data cards/*.json --hints hints.json -o report.html",
+    ]
+    assert "lacbench demo" not in Reader(page).text
+    assert "as recipe.toml ; it is below, but for the folders in it" in Reader(page).text
+
+
+@pytest.mark.network
+def test_the_commands_that_it_gives_work(
+    tmp_path: Path, dataset: Dataset, hints: Hints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        for name in ("inception", "vgg16"):
+            weights.fetch(name)
+    except FetchError as error:
+        pytest.skip(f"no way to the pretrained weights from here: {error}")
+    cards, pairs = colorized(tmp_path / "before", dataset), load_pairs(dataset.folder)
+    page = write_report(tmp_path / "r.html", dataset, pairs, cards, hints=hints)
+    monkeypatch.chdir(tmp_path)
+    Path("recipe.toml").write_text(dataset.recipe)
+    for command in commands(page):
+        _, *words = shlex.split(command, comments=True)
+        files = [
+            str(path) for word in words for path in (sorted(Path().glob(word)) if "*" in word else [word])
+        ]
+        done = CliRunner().invoke(main, [*files, *["--set", "steps=2"] * (words[0] == "train")])
+        assert done.exit_code == 0, f"{command}\n{done.output}"
+    assert load_hints(Path("hints.json")) == hints
+    assert {load_card(p).name for p in Path("cards").iterdir()} == {"ours", "nearest-hint"}
+    assert dataset.digest in Path("report.html").read_text()
+
+
+def test_hints_of_another_seed_are_not_passed_off(tmp_path: Path, dataset: Dataset) -> None:
+    other = choose_hints(dataset, 3, seed=2)
+    page = write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset)], hints=other)
+    assert "--count 3 --seed 1  # or the file that the methods were given" in "\n".join(commands(page))
+
+
+def test_the_demo_is_named_where_it_makes_the_data_set(tmp_path: Path, dataset: Dataset) -> None:
+    named = {
+        load_recipe(Path("open-art")).text: ("lacbench demo", "lacbench build-dataset open-art"),
+        folder_recipe(tmp_path).text: ("lacbench demo --from FOLDER", "lacbench build-dataset recipe.toml"),
+    }
+    for recipe, (demo, build) in named.items():
+        told = replace(dataset, recipe=recipe)
+        page = write_report(tmp_path / "r.html", told, (), [card(tmp_path, told)])
+        assert f"<code>{demo}</code>" in page.read_text() and commands(page)[0].startswith(build)
+
+
+def test_what_the_page_knows_of_other_parts_is_so() -> None:
+    assert tuple(FLOORS) == report.FLOORS
+    assert make_config("tiny").size == report.TINY
+    defaults = {option.name: option.default for option in hints_command.params}
+    assert (defaults["count"], defaults["seed"]) == (report.HINT_COUNT, report.HINT_SEED)
+
+
 def test_without_jinja_it_names_the_extra(
     tmp_path: Path, dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -262,6 +358,32 @@ def test_the_command_writes_the_page_and_prints_its_path(
     done = CliRunner().invoke(main, [*words, "--hints", str(tmp_path / "hints.json"), "--examples", "2"])
     assert (done.exit_code, done.stdout.strip()) == (0, str(tmp_path / "r.html"))
     assert len(Reader(tmp_path / "r.html").all("circle")) == 2 * 3
+
+
+def test_the_command_needs_no_pairs(tmp_path: Path, dataset: Dataset) -> None:
+    shutil.copytree(dataset.folder, tmp_path / "data")
+    (tmp_path / "data/pairs.parquet").unlink()
+    save_card(tmp_path / "card.json", card(tmp_path, dataset))
+    words = ["report", str(tmp_path / "data"), str(tmp_path / "card.json"), "-o", str(tmp_path / "r.html")]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    assert "None were drawn" in Reader(tmp_path / "r.html").text
+
+
+def test_the_hints_command_draws_what_the_library_draws(
+    tmp_path: Path, dataset: Dataset, hints: Hints
+) -> None:
+    words = ["hints", str(dataset.folder), "-o", str(tmp_path / "h.json"), "--count", "3", "--json"]
+    done = CliRunner().invoke(main, words)
+    told = {"hints": str(tmp_path / "h.json"), "linearts": 3, "count": 3, "seed": 1}
+    assert json.loads(done.stdout) == told
+    assert load_hints(tmp_path / "h.json") == hints
+
+
+def test_a_card_needs_a_data_set(tmp_path: Path) -> None:
+    words = ["fid", str(tmp_path), str(tmp_path), "--card", str(tmp_path / "card.json")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "got a folder without illustrations.parquet" in done.stderr
+    assert CliRunner().invoke(main, [*words[:3], "--hints"]).exit_code == 2
 
 
 def test_the_command_says_what_is_wrong_in_one_sentence(tmp_path: Path, dataset: Dataset) -> None:

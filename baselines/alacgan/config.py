@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lacbench.errors import RecipeError
 
 Positive = Annotated[int, Field(gt=0)]
+Width = Annotated[int, Field(gt=0, le=512)]
+Size = Annotated[int, Field(gt=0, le=4096)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Dilations = tuple[Positive, ...]
+Dilations = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(max_length=64)]
 
 LONG: Dilations = (1,) * 20
 MIDDLE: Dilations = (1, 1, 2, 2, 4, 4, 2, 1)
@@ -25,13 +27,13 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
-    size: Positive = 512
+    size: Size = 512
     """Shortest side of the pictures, in pixels; a data set's pairs must have been drawn at this size."""
     crop: Positive = 512
     """Side of the square that is trained on, in pixels: 64 times a power of two."""
-    generator_width: Positive = 32
+    generator_width: Width = 32
     """Channels of the generator at full resolution; they double at each of the four halvings."""
-    critic_width: Positive = 64
+    critic_width: Width = 64
     """Channels of the critic at full resolution."""
     dilations: tuple[Dilations, Dilations, Dilations, Dilations] = (LONG, MIDDLE, MIDDLE, SHORT)
     """Dilation of each block of the generator's stages, coarsest (1/16 in, 1/8 out) first, in pixels."""
@@ -89,6 +91,12 @@ class Config(BaseModel):
             raise ValueError(f"crop is {self.crop}; expected 64, 128, 256, 512 or another doubling")
         if self.crop > self.size:
             raise ValueError(f"crop is {self.crop}; expected at most size, which is {self.size}")
+        if self.batch % 2:
+            raise ValueError(f"batch is {self.batch}; expected an even number: half of a batch has no hints")
+        if self.save_every % self.log_every:
+            raise ValueError(
+                f"save_every is {self.save_every}; expected a multiple of log_every, {self.log_every}"
+            )
         if self.ink[0] > self.ink[1]:
             raise ValueError(f"ink is {self.ink}; expected the lower end first")
         for scale, groups in zip((8, 4, 2, 1), self.groups, strict=True):
@@ -122,7 +130,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "hint_spread": 0.3,
         "separate_batches": False,
         "steps": 1000,
-        "learning_rate": 1e-3,
+        # At 1e-3 tanh saturates on some data in the first iterations, for good.
+        "learning_rate": 5e-4,
         "decay_at": 700,
         "late_learning_rate": 1e-4,
         # The content loss alone leaves colours washed after so few iterations.

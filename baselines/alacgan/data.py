@@ -63,6 +63,16 @@ def choose_pairs(dataset: Dataset, pairs: Iterable[Pair], size: int) -> dict[str
     for pair in sorted(usable, key=lambda pair: (pair.sha256, pair.sigma)):
         if pair.size == size:
             chosen.setdefault(pair.sha256, []).append(pair)
+    if not training:
+        raise InputError(
+            f"{dataset.folder} has no illustrations to train on: none has the split `train`; "
+            "add some, or lower the shares of the recipe's [splits]"
+        )
+    if chosen and (missing := len(training - chosen.keys())):
+        raise InputError(
+            f"{dataset.folder} has {missing} training pictures without pairs at {size} pixels; "
+            f"draw them with `lacbench pairs {dataset.folder} --size {size}`"
+        )
     if not chosen:
         sizes = ", ".join(str(s) for s in sorted({pair.size for pair in usable})) or "no size at all"
         raise InputError(
@@ -122,7 +132,9 @@ def make_sample(examples: Sequence[Example], config: Config, index: int) -> tupl
     window, flip = _window(lines.shape, config.crop, random), bool(random.random() < 0.5)
     strength = random.uniform(*config.ink)
     mask = hint_mask(config.crop // 4, config.hint_spread, random) * np.float32(index % 2)
-    source = example.color[window] if config.hint_image == "aligned" else _random_sized(example.color, random)
+    source = example.color[window]
+    if config.hint_image == "independent":
+        source = _random_sized(source, random)
     colors = cv2.resize(np.ascontiguousarray(source), mask.shape, interpolation=cv2.INTER_AREA)
     color, line_art, hint_color = example.color[window], lines[window], np.asarray(colors, np.uint8)
     if flip:

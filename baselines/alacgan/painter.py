@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from lacbench import weights
 from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
 from lacbench.baselines.alacgan.networks import VggLocalFeatures, freeze, make_generator
-from lacbench.baselines.alacgan.trainer import CHECKPOINT, choose_device
+from lacbench.baselines.alacgan.trainer import CHECKPOINT
+from lacbench.devices import choose_device
 from lacbench.errors import IntegrityError
 from lacbench.hints import Hint
 from lacbench.images import Array

@@ -39,7 +39,8 @@ from lacbench.baselines.alacgan.networks import (
     make_critic,
     make_generator,
 )
-from lacbench.errors import InputError, LacbenchError, MissingError
+from lacbench.devices import choose_device
+from lacbench.errors import InputError, LacbenchError
 from lacbench.files import make_folder, write_json, write_text
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Pair
@@ -90,13 +91,16 @@ def train(
     progress, place = progress or Silent(), choose_device(device)
     chosen = choose_pairs(dataset, pairs, config.size)
     data = data_digest(dataset, chosen)
-    checkpoint = claim(out, config, data, resume=resume)
+    checkpoint = find_checkpoint(out, config, data, resume=resume)
     if checkpoint and load_header(checkpoint).step >= config.steps:
         progress.say(f"train: {out} is finished, {config.steps} iterations")
         return out
     trainer = Trainer(config, frozen or load_frozen(config, progress), data, place)
     if checkpoint:
         trainer.load(checkpoint)
+    elif (out / CHECKPOINT).exists():
+        (out / CHECKPOINT).unlink()
+    write_json(out / RUN, {"config": config.model_dump(mode="json"), "data": data})
     examples = load_examples(dataset, chosen, progress)
     with cpu_threads(config.threads):
         run(trainer, examples, out, progress)
@@ -115,44 +119,30 @@ def cpu_threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of that name. Raises MissingError where this machine has none, InputError for no name."""
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise InputError(f"there is no device {name!r}; expected cpu or cuda") from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise MissingError(f"there is no CUDA device {name!r} here; use --device cpu --preset tiny")
-    return device
+def find_checkpoint(out: Path, config: Config, data: str, *, resume: bool) -> Path | None:
+    """The checkpoint in `out` to go on from, if there is one; writes nothing.
 
-
-def claim(out: Path, config: Config, data: str, *, resume: bool) -> Path | None:
-    """Make `out` the folder of this run; returns the checkpoint to go on from, if there is one.
-
-    Raises InputError where it holds another run, or no run.
+    Raises InputError where the folder holds another run, or no run.
     """
-    told = {"config": config.model_dump(mode="json"), "data": data}
     make_folder(out)
-    file = out / RUN
+    file, checkpoint = out / RUN, out / CHECKPOINT
     if not file.exists() and any(out.iterdir()):
         raise InputError(f"{out} holds no run, but is not empty; choose another folder")
-    if file.exists() and resume:
-        differing = _differing(file, told)
-        if differing:
-            raise InputError(
-                f"{out} holds a run with another {', '.join(differing)}; choose another folder, or begin it "
-                "anew with --no-resume"
-            )
-    if not resume:
-        (out / CHECKPOINT).unlink(missing_ok=True)
-    write_json(file, told)
-    return out / CHECKPOINT if (out / CHECKPOINT).exists() else None
+    if not resume or not checkpoint.exists():
+        return None
+    differing = _differing(file, {"config": config.model_dump(mode="json"), "data": data})
+    if differing:
+        raise InputError(
+            f"{out} holds a run with another {', '.join(differing)}; choose another folder, or begin it "
+            "anew with --no-resume"
+        )
+    return checkpoint
 
 
 def _differing(file: Path, told: Mapping[str, object]) -> list[str]:
     """Names of what a run's folder was made with and `told` differs in."""
     try:
-        runs: list[Any] = [json.loads(file.read_text()), told]
+        runs: list[Any] = [json.loads(file.read_text("utf-8")), told]
         flat = [{"data": run["data"], **run["config"]} for run in runs]
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{file} describes no run: {error}; choose another folder") from error
@@ -267,11 +257,14 @@ class Trainer:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same run. Raises InputError, IntegrityError."""
+        header = load_header(path)
+        if (header.config, header.data, header.weights) != (self.config, self.data, dict(self.weights)):
+            raise InputError(f"{path} is another run's; put this run's back, or begin anew with --no-resume")
         fill(self.generator, load_tensors(path, "generator"), path)
         fill(self.critic, load_tensors(path, "critic"), path)
         fill_adam(self.generator_adam, load_tensors(path, "generator_adam"), path)
         fill_adam(self.critic_adam, load_tensors(path, "critic_adam"), path)
-        self.done = load_header(path).step
+        self.done = header.step
 
 
 def _descend(adam: torch.optim.Adam, loss: Tensor, rate: float) -> None:
@@ -305,7 +298,7 @@ def run(trainer: Trainer, examples: Sequence[Example], out: Path, progress: Prog
 
 def _log_until(path: Path, step: int) -> list[str]:
     """Lines of an earlier log up to `step`: what came after the last checkpoint is done again."""
-    lines = path.read_text().splitlines() if path.is_file() and step else []
+    lines = path.read_text("utf-8").splitlines() if path.is_file() and step else []
     return [line for line in lines if json.loads(line)["step"] <= step]
 
 

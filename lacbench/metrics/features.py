@@ -19,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from lacbench import images, weights
-from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.devices import choose_device
+from lacbench.errors import ImageError, InputError
 from lacbench.files import atomic, sha256_bytes, sha256_file, sha256_json
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
@@ -112,12 +113,8 @@ class Extractor:
         weights.require_metrics()
         import torch
 
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise MissingError(
-                f"PyTorch finds no CUDA device; expected one for {device!r}; use the device 'cpu'"
-            )
-        self.device = device
-        self._network = inception(state).to(memory_format=torch.channels_last).to(device)
+        self.device = choose_device(device)
+        self._network = inception(state).to(memory_format=torch.channels_last).to(self.device)
 
     def features(
         self, paths: Iterable[Path], *, reader: Reader = read_rgb, progress: Progress | None = None

@@ -21,6 +21,8 @@ from lacbench.metrics.statistics import Features, FeatureStatistics, Floats, sam
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
+ON_WHITE = f"{PROTOCOL}/on-white"
+"""The protocol with a data set: transparency is laid on white there, where pytorch-fid drops it."""
 ROUNDING = 1e-7
 """Rounding of the distance relative to the sum of its terms, at worst (a singular covariance alone)."""
 Z = 1.959963984540054
@@ -78,7 +80,7 @@ def fid(
         standard_error=error,
         interval=None if error is None else (max(value - Z * error, 0.0), value + Z * error),
         n=(first.n, second.n),
-        protocol=PROTOCOL,
+        protocol=ON_WHITE if any(isinstance(s, Pictures) and s.reader is read for s in sources) else PROTOCOL,
         weights_sha256=weights.digest("inception") if any(isinstance(s, Pictures) for s in sources) else "",
         digests=(_digest(sources[0]), _digest(sources[1])),
         warning=_warning(first.n, second.n),

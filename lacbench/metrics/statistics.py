@@ -73,6 +73,7 @@ class FeatureStatistics:
             TypeError,
             AttributeError,
             EOFError,
+            MemoryError,
             zipfile.BadZipFile,
         ) as error:
             raise InputError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from lacbench.errors import RecipeError
+from lacbench.errors import InputError, RecipeError
 from lacbench.progress import Progress
 from lacbench.recipe import SourceSpec
 from lacbench.records import SETS, Candidate, Set
@@ -46,13 +46,17 @@ class Tree:
 def chosen(spec: SourceSpec, tree: Tree) -> Iterator[Candidate]:
     """Offer the tree's files that the source's globs name, without limit, sorted by set and key."""
     files = {name: _matching(spec, tree.root, getattr(spec, name)) for name in SETS}
+    if spec.pairs:
+        for name in SETS:
+            _one_of_each_stem(spec, files[name])
     stems = {name: {PurePosixPath(f).stem for f in files[name]} for name in SETS}
     common = stems["illustrations"] & stems["linearts"]
     for name in SETS:
         for file in files[name]:
             stem = PurePosixPath(file).stem
             if not spec.pairs or stem in common:
-                yield _candidate(spec, tree, name, file, f"{spec.name}/{stem}" if spec.pairs else "")
+                pair = f"{spec.name}/{tree.prefix}{as_text(stem)}" if spec.pairs else ""
+                yield _candidate(spec, tree, name, file, pair)
 
 
 def limited(spec: SourceSpec, candidates: list[Candidate]) -> list[Candidate]:
@@ -61,10 +65,22 @@ def limited(spec: SourceSpec, candidates: list[Candidate]) -> list[Candidate]:
         return candidates
     kept = []
     for name in SETS:
-        of_set = [c for c in candidates if c.set == name]
+        of_set = sorted((c for c in candidates if c.set == name), key=lambda c: (c.pair, c.key))
         step = max(1.0, len(of_set) / spec.limit)
         kept += [of_set[int(i * step)] for i in range(min(spec.limit, len(of_set)))]
     return kept
+
+
+def _one_of_each_stem(spec: SourceSpec, files: list[str]) -> None:
+    """Raise InputError for two files of one stem: which of them would be the line art's partner?"""
+    seen: dict[str, str] = {}
+    for file in files:
+        other = seen.setdefault(PurePosixPath(file).stem, file)
+        if other != file:
+            raise InputError(
+                f"source {spec.name}: {other} and {file} have one stem, so `pairs` cannot tell them apart; "
+                "name one of them in `exclude`"
+            )
 
 
 def _matching(spec: SourceSpec, root: Path, globs: tuple[str, ...]) -> list[str]:
@@ -76,10 +92,19 @@ def _matching(spec: SourceSpec, root: Path, globs: tuple[str, ...]) -> list[str]
     return sorted(p.relative_to(root).as_posix() for p in found)
 
 
+def as_text(name: str) -> str:
+    """A file's name, or what a source says, as text that can be written: other bytes become escapes."""
+    try:
+        data = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # surrogates that are no bytes of a file name
+        data = name.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace")
+
+
 def _candidate(spec: SourceSpec, tree: Tree, name: Set, file: str, pair: str) -> Candidate:
     return Candidate(
         source=spec.name,
-        key=f"{tree.prefix}{file}",
+        key=f"{tree.prefix}{as_text(file)}",
         set=name,
         origin=tree.origin,
         license=spec.license,

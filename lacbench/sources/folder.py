@@ -10,7 +10,7 @@ from lacbench.errors import InputError
 from lacbench.progress import Progress
 from lacbench.recipe import SourceSpec
 from lacbench.records import Candidate
-from lacbench.sources.base import Tree, chosen, limited
+from lacbench.sources.base import Tree, as_text, chosen, limited
 
 MANIFEST = "manifest.json"
 """Optional: a list of {"file": relative path, "license": SPDX, "source": where from}."""
@@ -29,7 +29,10 @@ class FolderSource:
         if not root.is_dir():
             raise InputError(f"source {self.spec.name}: {root} is no folder; name one that holds pictures")
         told = _read_manifest(root)
-        found = limited(self.spec, list(chosen(self.spec, Tree(root, "", f"folder {root.name}"))))
+        offered = chosen(self.spec, Tree(root, "", f"folder {root.name}"))
+        # The output may lie inside the source; what it holds was taken from there.
+        inside = out.resolve()
+        found = limited(self.spec, [c for c in offered if not c.path.resolve().is_relative_to(inside)])
         if not found:
             raise InputError(
                 f"source {self.spec.name}: {root} holds none of "
@@ -39,8 +42,8 @@ class FolderSource:
             entry = told.get(candidate.key, {})
             yield replace(
                 candidate,
-                license=str(entry.get("license", candidate.license)),
-                origin=str(entry.get("source", candidate.origin)),
+                license=as_text(str(entry.get("license", candidate.license))),
+                origin=as_text(str(entry.get("source", candidate.origin))),
             )
 
 
@@ -49,7 +52,7 @@ def _read_manifest(root: Path) -> dict[str, dict[str, Any]]:
     if not path.is_file():
         return {}
     try:
-        return {str(entry["file"]): dict(entry) for entry in json.loads(path.read_text())}
+        return {str(entry["file"]): dict(entry) for entry in json.loads(path.read_text("utf-8"))}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise InputError(
             f"{path} does not hold: expected a list of objects with `file`, `license` and `source`, "

@@ -29,6 +29,8 @@ TIMEOUT = 300
 """Seconds that one call of a client may take."""
 LISTS_AGE = 24 * 3600
 """Seconds after which a client's lists are fetched again."""
+TEMPORARY = "tmp-"
+"""Start of the names of folders that are being unpacked to."""
 MIN_FREE = 256 * 2**20
 """Bytes that must be free before anything is fetched."""
 MAX_FILES, MAX_TOTAL = 50_000, 2 * 2**30
@@ -74,20 +76,26 @@ class PackageSource:
         work = state / self.spec.name
         globs = list(self.spec.illustrations + self.spec.linearts + LICENSES)
         for name in names:
-            done = read_json(work / f"{name}.json")
-            if done and done["globs"] == globs:
-                return Package(name, done["version"], work / name)
+            done = read_json(work / f"{_file_name(name)}.json")
+            if done and done["globs"] == globs and (work / _file_name(name)).is_dir():
+                return Package(name, done["version"], work / _file_name(name))
         _check_room(make_folder(state))
-        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](state / "clients")
+        for leftover in work.glob(f"{TEMPORARY}*"):  # of a killed run
+            shutil.rmtree(leftover, ignore_errors=True)
+        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](state / ".clients")
         name = client.known(names)
-        with tempfile.TemporaryDirectory(dir=make_folder(work)) as folder, output_errors(work):
+        with (
+            output_errors(make_folder(work)),
+            tempfile.TemporaryDirectory(dir=work, prefix=TEMPORARY) as folder,
+        ):
             archive, version = client.download(name, Path(folder))
             with client.open(archive) as stream:
                 unpack(stream, Path(folder) / "tree", globs)
-            shutil.rmtree(work / name, ignore_errors=True)
-            (Path(folder) / "tree").replace(work / name)
-        write_json(work / f"{name}.json", {"version": version, "globs": globs})
-        return Package(name, version, work / name)
+            unpacked = work / _file_name(name)
+            shutil.rmtree(unpacked, ignore_errors=True)
+            (Path(folder) / "tree").replace(unpacked)
+        write_json(work / f"{_file_name(name)}.json", {"version": version, "globs": globs})
+        return Package(name, version, unpacked)
 
 
 class Client:
@@ -162,6 +170,8 @@ class Apt(Client):
             assert process.stdout is not None
             yield process.stdout
             process.stdout.read()
+        if process.returncode:
+            raise FetchError(f"{archive.name} is no whole Debian archive; run again")
 
     def _update(self) -> str:
         """Fetch the lists, once a day; returns what the client complained of."""
@@ -254,13 +264,19 @@ def unpack(stream: IO[bytes], folder: Path, globs: list[str]) -> None:
 
 def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
     """The package as a tree, its licence text copied beside the data set's manifests."""
-    texts = sorted(p for glob in LICENSES for p in package.root.glob(glob.replace("*/doc", "**/doc")))
+    globs = [glob.replace("*/doc", "**/doc") for glob in LICENSES]
+    texts = sorted(p for glob in globs for p in package.root.glob(glob) if p.is_file())
     license_file = ""
     if texts:
-        license_file = f"licenses/{package.name}.txt"
+        license_file = f"licenses/{_file_name(package.name)}.txt"
         write_bytes(out / license_file, b"\n\n".join(p.read_bytes() for p in texts))
     origin = f"{spec.client}: {package.name} {package.version}"
     return Tree(package.root, f"{package.name}/", origin, license_file)
+
+
+def _file_name(package: str) -> str:
+    """The package's name as the name of a file: `@scope/name` has a slash."""
+    return package.replace("/", "--")
 
 
 def _check_room(folder: Path) -> None:

@@ -61,6 +61,25 @@ def test_a_folder_of_somebody_elses_is_left_alone(linearts: dict[str, Path], tmp
     assert (tmp_path / "out/precious.png").is_file()
 
 
+def test_hints_that_are_for_other_line_arts_or_missing_are_told(
+    linearts: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="none of the hints is for one of the 3 line arts"):
+        colorize(Path("mean-hint"), linearts, tmp_path / "out", hints={"x": [Hint(0, 0, (1, 2, 3))]})
+    with pytest.raises(InputError, match="the floor mean-hint lives on hints, and there are none"):
+        colorize(Path("mean-hint"), linearts, tmp_path / "out")
+
+
+def test_a_folder_called_like_a_floor_does_not_hide_it(
+    linearts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "grey").mkdir()
+    colorize(Path("grey"), linearts, tmp_path / "out", size=32)
+    with pytest.raises(InputError, match="checkpoint"):
+        colorize(Path("./grey").resolve(), linearts, tmp_path / "other", size=32)
+
+
 def test_bad_models_and_inputs(linearts: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"is no model: .* or a floor: grey, mean-hint"):
         colorize(Path("no-such"), linearts, tmp_path / "out")

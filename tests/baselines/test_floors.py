@@ -70,8 +70,9 @@ def test_flood_fill_stays_in_its_region_even_at_a_small_gap(gap: int) -> None:
     assert (colored[6:54, 54:94] == 255).all()
 
 
-def test_flood_fill_runs_through_a_wide_door() -> None:
-    colored = flood_fill(two_rooms(20), [Hint(0.2, 0.5, RED)])
+@pytest.mark.parametrize("gap", [3, 20])
+def test_flood_fill_runs_through_a_wider_door(gap: int) -> None:
+    colored = flood_fill(two_rooms(gap), [Hint(0.2, 0.5, RED)])
     assert (colored[6:54, 54:94] == RED).all()
 
 

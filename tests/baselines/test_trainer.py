@@ -102,6 +102,23 @@ def test_another_configuration_or_data_is_refused_and_no_resume_begins_anew(data
         train(*data, config(), tmp_path / "other", frozen=frozen())
 
 
+def test_another_runs_checkpoint_is_refused(data, tmp_path: Path) -> None:
+    one = train(*data, config(steps=2), tmp_path / "one", frozen=frozen())
+    two = train(*data, config(steps=2, seed=1), tmp_path / "two", frozen=frozen())
+    header = load_header(two / CHECKPOINT)
+    (two / CHECKPOINT).replace(one / CHECKPOINT)
+    assert header.step == 2
+    trainer_of_one = Trainer(config(steps=2), frozen(), load_header(one / CHECKPOINT).data)
+    with pytest.raises(InputError, match="is another run's"):
+        trainer_of_one.load(one / CHECKPOINT)
+
+
+def test_a_refusal_leaves_nothing_behind(data, tmp_path: Path) -> None:
+    with pytest.raises(MissingError, match="local_features=vgg16"):
+        train(*data, config(local_features="illustration2vec"), tmp_path / "run")
+    train(*data, config(steps=1), tmp_path / "run", frozen=frozen())
+
+
 def test_a_checkpoint_cut_short_is_one_sentence(data, tmp_path: Path) -> None:
     out = train(*data, config(steps=2), tmp_path / "run", frozen=frozen())
     whole = (out / CHECKPOINT).read_bytes()
@@ -121,8 +138,10 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_checkpoint(data, tmp_path
 def test_a_missing_device_is_one_sentence(data, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
-    with pytest.raises(MissingError, match="use --device cpu --preset tiny"):
+    with pytest.raises(MissingError, match="use --device cpu"):
         train(*data, config(), tmp_path / "run", device="cuda", frozen=frozen())
+    with pytest.raises(InputError, match="there is no device 'gpu'; expected cpu, cuda"):
+        train(*data, config(), tmp_path / "run", device="gpu", frozen=frozen())
 
 
 def test_both_networks_learn(data, tmp_path: Path) -> None:
@@ -165,7 +184,10 @@ def test_hints_become_one_pixel_at_quarter_resolution() -> None:
     assert told[:, 2, 7].tolist() == pytest.approx([1, -1, 127 / 127.5 - 1, 1])
 
 
-@pytest.mark.parametrize("text", ["sise=64", "steps=0", "crop=100", "penalty_norm=both", "learning_rate=nan"])
+@pytest.mark.parametrize(
+    "text",
+    ["sise=64", "steps=0", "crop=100", "size=100000", "batch=3", "penalty_norm=both", "learning_rate=nan"],
+)
 def test_configurations_that_do_not_hold_are_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="the training configuration cannot be used"):
         make_config("tiny", dict([parse_assignment(text)]))

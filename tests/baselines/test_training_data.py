@@ -87,6 +87,21 @@ def test_aligned_hints_have_the_colours_under_them() -> None:
     assert (hint[:3, ~inside] == 0).all()
 
 
+def test_independent_hints_are_about_ten_pixels_off_also_on_tall_pictures() -> None:
+    """The published code reads hint colours in a crop of the crop: 10 pixels off at 512, on average."""
+    ramp = np.linspace(0, 255, 228).astype(np.uint8)[:, None, None]  # a colour is a row
+    tall = np.repeat(np.repeat(ramp, 128, axis=1), 3, axis=2)
+    config = CONFIG.model_copy(update={"crop": 128, "hint_image": "independent", "hint_spread": 5.0})
+    apart = []
+    for index in range(1, 200, 2):
+        color, _, hint = make_sample([Example(tall, (tall[..., 0],))], config, index)
+        rows = color[0].reshape(32, 4, 32, 4).mean(axis=(1, 3))
+        inside = hint[3] == 1
+        if inside.any():
+            apart.append(np.abs(hint[0] - rows)[inside].mean() * 127.5 * 228 / 255)
+    assert 1 < np.mean(apart) * 512 / 128 < 20
+
+
 def test_ink_is_lightened_by_lambda() -> None:
     black = np.zeros((128, 128, 3), np.uint8)
     darkest = [make_sample([Example(black, (black[..., 0],))], CONFIG, i)[1].max() for i in range(300)]
@@ -112,6 +127,8 @@ def test_only_training_pictures_at_the_right_size_are_used(drawn_art: Path, tmp_
     assert all(e.color.shape == (128, 128, 3) for e in load_examples(dataset, chosen))
     with pytest.raises(InputError, match="no training pairs drawn at 64 pixels, but at 128"):
         choose_pairs(dataset, pairs, 64)
+    with pytest.raises(InputError, match="training pictures without pairs at 128 pixels; draw them with"):
+        choose_pairs(dataset, [p for p in pairs if p.sha256 != min(chosen)], 128)
     write_png(dataset.folder / next(iter(chosen.values()))[0].path, draw_figure(0, 50)[1][..., 0])
     with pytest.raises(InputError, match=r"has shape \(50, 50\); expected \(128, 128\)"):
         load_examples(dataset, chosen)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lacbench.files import sha256_file
+from lacbench.files import PART, sha256_file
 from lacbench.images import write_png
 from lacbench.manifest import load_dataset
 
@@ -119,24 +119,29 @@ def small_disk(tmp_path: Path):
 
 def test_a_full_disk_keeps_what_is_whole(recipe: Path, small_disk: Path, tmp_path: Path) -> None:
     refused(lacbench("build-dataset", recipe, "-o", small_disk / "data"), "the disk is full")
-    left = [p for p in small_disk.rglob("*") if p.is_file()]
+    left = [p for p in small_disk.rglob("images/*/*") if p.is_file()]
     assert left
-    assert not [p for p in left if p.suffix == ".part"]
+    assert not [p for p in left if p.suffix == PART]
     assert all(p.stem == sha256_file(p) for p in left)
     subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
     assert lacbench("build-dataset", recipe, "-o", small_disk / "data").returncode == 0
 
 
-def test_ctrl_c_is_one_sentence(recipe: Path, drawn_art: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("stored", "wait"), [(1, 0), (137, 0.3), (137, 1.0)])
+def test_ctrl_c_is_one_sentence(
+    recipe: Path, drawn_art: Path, tmp_path: Path, stored: int, wait: float
+) -> None:
     for seed in range(300, 420):
         write_png(drawn_art / f"illustrations/{seed}.png", draw_figure(seed)[0])
     command = [sys.executable, "-m", "lacbench.cli.main", "build-dataset", str(recipe),
-               "-o", str(tmp_path / "data"), "--workers", "1"]  # fmt: skip
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        while not list((tmp_path / "data").glob("images/*/*")):
+               "-o", str(tmp_path / "data"), "--workers", "2"]  # fmt: skip
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(command, **pipes) as process:
+        while len(list((tmp_path / "data").glob("images/*/*"))) < stored:
             assert process.poll() is None
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        time.sleep(wait)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         _, told = process.communicate(timeout=60)
     assert process.returncode == 130
     assert told.strip().endswith("lacbench: interrupted; the same command goes on from here")

@@ -74,6 +74,25 @@ def test_true_pairs_are_of_one_stem_and_stay_together(drawn_art: Path, tmp_path:
     ]
 
 
+def test_an_odd_file_does_not_shift_the_pairs(drawn_art: Path, tmp_path: Path) -> None:
+    """Two files of one stem cannot be told apart; files without a partner change nothing."""
+    for n in range(100, 104):
+        (drawn_art / f"linearts/{n}.png").rename(drawn_art / f"linearts/{n - 99:02}.png")
+    spec = folder_spec(drawn_art).model_copy(update={"pairs": True, "limit": 2})
+    found = offered(spec, tmp_path)
+    assert [c.pair for c in found if c.set == "linearts"] == [c.pair for c in found if c.set != "linearts"]
+    (drawn_art / "linearts/01.jpg").write_bytes(b"")
+    with pytest.raises(InputError, match=r"linearts/01\.jpg and linearts/01\.png have one stem"):
+        offered(spec, tmp_path)
+
+
+def test_surrogates_in_the_manifest_become_text(drawn_art: Path, tmp_path: Path) -> None:
+    entry = {"file": "linearts/100.png", "license": "\ud800", "source": "\udc83"}
+    (drawn_art / "manifest.json").write_text(json.dumps([entry]))
+    told = {c.key: c for c in offered(folder_spec(drawn_art), tmp_path)}["linearts/100.png"]
+    assert (told.license + told.origin).encode() == b"\\ud800\\x83"
+
+
 def test_exclude_and_absolute_globs(drawn_art: Path, tmp_path: Path) -> None:
     spec = folder_spec(drawn_art).model_copy(update={"exclude": ("**/0*",)})
     assert len(offered(spec, tmp_path)) == 2 + 5
