@@ -98,11 +98,11 @@ def test_pairs_round_trip(tmp_path: Path) -> None:
 HOSTILE = ["/etc/passwd", "../../up", f"../{ID}", f"images/ab/../{ID}.png", f"{ID}\n", ""]
 
 
-@pytest.mark.parametrize("value", HOSTILE)
-@pytest.mark.parametrize("column", ["sha256", "file", "split", "license_file"])
+CELLS = [(c, v) for c in ("sha256", "file", "split", "license_file") for v in HOSTILE]
+
+
+@pytest.mark.parametrize(("column", "value"), [c for c in CELLS if c != ("license_file", "")])
 def test_a_strangers_manifest_leads_nowhere_else(tmp_path: Path, column: str, value: str) -> None:
-    if (column, value) == ("license_file", ""):
-        pytest.skip("no licence text is allowed")
     saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
     file = tmp_path / "illustrations.parquet"
     table = pq.read_table(file)

@@ -7,7 +7,8 @@ import pytest
 
 from lacbench import weights
 from lacbench.baselines.alacgan.config import make_config
-from lacbench.baselines.demo import FLOORS, Demo, run_demo
+from lacbench.baselines.demo import Demo, run_demo
+from lacbench.baselines.floors import FLOORS
 from lacbench.engine import Local
 from lacbench.errors import FetchError
 from lacbench.files import sha256_file
