@@ -5,10 +5,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from lacbench.errors import LacbenchError
+from lacbench.errors import ImageError, LacbenchError
 from lacbench.images import read, resize_shortest
 from lacbench.manifest import load_dataset
-from lacbench.records import SETS, Dataset, LedgerEntry, Member
+from lacbench.records import SETS, Dataset, Member
 
 COLUMNS, PAGE, THUMBNAIL = 6, 24, 200
 """Pictures a row, pictures a page, and a thumbnail's shortest side in pixels."""
@@ -61,7 +61,7 @@ def show_dropped(dataset: Dataset) -> None:
         return
     reason = st.selectbox("Reason", reasons, format_func=lambda name: f"{name} ({reasons[name]})")
     entries = [e for e in dataset.ledger if not e.verdict.kept and e.verdict.reason == reason]
-    shown = [(path, e) for e in entries if (path := stored(dataset, e))]
+    shown = [(path, e) for e in entries if (path := dataset.stored(e.sha256))]
     captions = [f"{e.candidate.key.rsplit('/', 1)[-1]}: {e.verdict.detail}" for _, e in shown]
     show_grid([path for path, _ in shown], captions, "dropped")
     for entry in entries:
@@ -76,13 +76,10 @@ def show_grid(paths: list[Path], captions: list[str], key: str) -> None:
     first = (int(page) - 1) * PAGE
     for row in range(first, min(first + PAGE, len(paths)), COLUMNS):
         for column, path, caption in zip(st.columns(COLUMNS), paths[row:], captions[row:], strict=False):
-            column.image(resize_shortest(read(path), THUMBNAIL), caption=caption, output_format="PNG")
-
-
-def stored(dataset: Dataset, entry: LedgerEntry) -> Path | None:
-    """The stored picture of a ledger's entry, if bytes were stored at all."""
-    found = dataset.folder.glob(f"images/{entry.sha256[:2]}/{entry.sha256}.*") if entry.sha256 else ()
-    return next(iter(found), None)
+            try:
+                column.image(resize_shortest(read(path), THUMBNAIL), caption=caption, output_format="PNG")
+            except ImageError:
+                column.caption(f"cannot be shown · {caption}")
 
 
 if __name__ == "__main__":

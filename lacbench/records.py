@@ -184,6 +184,11 @@ class Dataset:
         """The stored picture's path on this machine."""
         return self.folder / member.record.path
 
+    def stored(self, sha256: str) -> Path | None:
+        """The stored picture of that id, kept or left out; None where no bytes were stored."""
+        found = self.folder.glob(f"images/{sha256[:2]}/{sha256}.*") if sha256 else ()
+        return next(iter(found), None)
+
     def truth(self, lineart: Member) -> Member | None:
         """The coloured version of a line art that belongs to a true pair, if it has one here."""
         return self._truths.get(lineart.record.candidate.pair)

@@ -316,9 +316,9 @@ def _drops(dataset: Dataset, entries: list[LedgerEntry]) -> tuple[tuple[Drop, ..
 
 def _glimpse(dataset: Dataset, sha256: str, alt: str) -> Picture | None:
     """A small picture of anything in the data set's store, dropped or kept; None where it holds none."""
-    files = sorted((dataset.folder / "images" / sha256[:2]).glob(f"{sha256}.*")) if sha256 else []
+    file = dataset.stored(sha256)
     try:
-        return _picture(files[0], GLIMPSE, alt) if files else None
+        return _picture(file, GLIMPSE, alt) if file else None
     except ImageError:
         return None
 

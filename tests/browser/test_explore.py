@@ -29,6 +29,7 @@ def address(drawn_art: Path, tmp_path: Path) -> Iterator[str]:
     """Where the explorer shows a small data set; ended by its process id."""
     shutil.copy(drawn_art / "illustrations/00.png", drawn_art / "illustrations/again.png")
     write_png(drawn_art / "illustrations/small.png", draw_figure(50)[0][:50])
+    (drawn_art / "illustrations/cut.png").write_bytes((drawn_art / "illustrations/00.png").read_bytes()[:900])
     build(drawn_art, tmp_path / "data")
     port = free_port()
     command = [sys.executable, "-m", "lacbench.cli.main", "explore", str(tmp_path / "data"),
@@ -53,6 +54,9 @@ def test_kept_and_left_out(address: str, chromium: Browser) -> None:
     page.get_by_label("Reason").first.click()
     page.get_by_text("small (1)").last.click()
     expect(page.get_by_text("240 × 50, shortest side below 200")).to_be_visible(timeout=60_000)
+    page.get_by_label("Reason").first.click()
+    page.get_by_text("unreadable (1)").last.click()
+    expect(page.get_by_text("cannot be shown · cut.png")).to_be_visible(timeout=60_000)
     page.close()
 
 

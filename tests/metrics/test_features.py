@@ -200,5 +200,5 @@ def test_names_do_not_change_what_pictures_are(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_device_is_one_sentence(checkpoint: Path) -> None:
-    with pytest.raises(MissingError, match="no CUDA device; expected one for 'cuda:1'; use the device 'cpu'"):
+    with pytest.raises(MissingError, match="there is no CUDA device 'cuda:1' here; use --device cpu"):
         Extractor(read_inception_checkpoint(checkpoint), device="cuda:1")
