@@ -5,11 +5,9 @@ import io
 import math
 import os
 import re
-import shlex
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +18,12 @@ from PIL import Image
 import lacbench
 from lacbench.card import members
 from lacbench.errors import ImageError, InputError, MissingError
-from lacbench.files import read_json, write_text
-from lacbench.hints import Hint, Hints, choose_hints
+from lacbench.files import write_text
+from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
 from lacbench.progress import Progress, Silent
-from lacbench.recipe import folder_recipe, load_recipe
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
+from lacbench.reproduce import FLOORS, demo_command, steps
 from lacbench.scorecard import ScoreCard
 
 if TYPE_CHECKING:
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
 ENOUGH = 2048
 """Pictures on each side below which an FID proves the line, not a ranking: one per Inception feature."""
-FLOORS = ("grey", "mean-hint", "nearest-hint", "flood-fill")
-"""Names of the floors: no models, but what any model must beat."""
 PAPER = (
     ("PaintsChainer canna", 103.24, 0.18),
     ("PaintsChainer tanpopo", 85.38, 0.21),
@@ -66,14 +62,6 @@ DROPPED = 8
 """Dropped pictures shown, at most, for each reason."""
 DRAWN = 6
 """Illustrations shown with their line drawings."""
-SHIPPED = "open-art"
-"""The recipe that `lacbench demo` runs."""
-TINY = 128
-"""Shortest side, in pixels, that the preset `tiny` trains at."""
-HINT_COUNT, HINT_SEED = 12, 1
-"""Hints a line art, and the seed, that `lacbench hints` takes when told no others."""
-RUN = "run"
-"""What the commands on the page call the training run's folder."""
 
 
 @dataclass(frozen=True)
@@ -154,16 +142,6 @@ class Score:
     """Whether it is no model, but what any model must beat."""
 
 
-@dataclass(frozen=True)
-class Step:
-    """One command of the line that makes the page again."""
-
-    command: str
-    """As a shell takes it."""
-    comment: str = ""
-    """What to know about it."""
-
-
 def write_report(
     path: Path,
     dataset: Dataset,
@@ -198,7 +176,7 @@ def write_report(
     template = _template()
     scores = _scores(dataset, cards)
     page = template.render(
-        name=_name(dataset),
+        name=dataset.name,
         dataset=dataset,
         taste=_taste(dataset),
         version=lacbench.__version__,
@@ -218,8 +196,8 @@ def write_report(
         paper=PAPER,
         recipe=_without_folders(dataset.recipe),
         shortened=_without_folders(dataset.recipe) != dataset.recipe,
-        demo=_demo(dataset),
-        steps=_steps(dataset, pairs, [s.card for s in scores], hints),
+        demo=demo_command(dataset),
+        steps=steps(dataset, pairs, [s.card for s in scores], hints),
     )
     write_text(path, page)
     return path
@@ -239,13 +217,6 @@ def _template() -> "Template":
         keep_trailing_newline=True,
     )
     return environment.get_template("report.html.j2")
-
-
-def _name(dataset: Dataset) -> str:
-    try:
-        return str(tomllib.loads(dataset.recipe)["name"])
-    except (tomllib.TOMLDecodeError, KeyError):
-        return "a data set without a name"
 
 
 def _taste(dataset: Dataset) -> list[Picture]:
@@ -409,83 +380,6 @@ def _label(key: str) -> str:
 def _without_folders(text: str) -> str:
     """The text without this machine's folders: of an absolute path only the last name is told."""
     return re.sub(r"""(?<![^\s"'])(?:~|[A-Za-z]:)?[/\\](?=\S)(?:[^"'/\\\n]+[/\\])*""", "…/", text)
-
-
-def _demo(dataset: Dataset) -> str:
-    """The demo's command for this data set; empty where it has a recipe of its own."""
-    if _is_shipped(dataset):
-        return "lacbench demo"
-    try:
-        folder = Path(tomllib.loads(dataset.recipe)["sources"][0]["folder"])
-    except (tomllib.TOMLDecodeError, LookupError, TypeError):
-        return ""
-    return "lacbench demo --from FOLDER" if folder_recipe(folder).text == dataset.recipe else ""
-
-
-def _is_shipped(dataset: Dataset) -> bool:
-    return dataset.recipe == load_recipe(Path(SHIPPED)).text
-
-
-def _steps(
-    dataset: Dataset, pairs: Sequence[Pair], cards: Sequence[ScoreCard], hints: Hints | None
-) -> list[Step]:
-    """The commands that make the page again, in order."""
-    size = pairs[0].size if pairs else TINY
-    named = zip(cards, _names(cards), strict=True)
-    methods = [step for card, name in named for step in _method(card, name, size)]
-    commands = "\n".join(step.command for step in methods)
-    recipe = SHIPPED if _is_shipped(dataset) else "recipe.toml"
-    steps = [Step(f"lacbench build-dataset {recipe} -o data", f"digest {dataset.digest[:12]}…")]
-    if pairs or f"colorize {RUN} " in commands:
-        sigmas = "".join(f" --sigma {sigma:g}" for sigma in sorted({pair.sigma for pair in pairs}))
-        steps.append(Step(f"lacbench pairs data{sigmas} --size {size}"))
-    if hints is not None or "--hints hints.json" in commands:
-        steps.append(_hints_step(dataset, hints))
-    if f"colorize {RUN} " in commands:
-        resized = "" if size == TINY else f" --set size={size}"
-        told = "or with the preset and settings of your own run"
-        steps.append(Step(f"lacbench train data -o {RUN} --preset tiny{resized}", told))
-    shown = "" if hints is None else " --hints hints.json"
-    return [*steps, *methods, Step(f"lacbench report data cards/*.json{shown} -o report.html")]
-
-
-def _names(cards: Sequence[ScoreCard]) -> list[str]:
-    """A name for each method's files: its own, made plain, and no two alike."""
-    names: list[str] = []
-    for card in cards:
-        name = re.sub(r"[^\w.-]+", "-", card.name).strip("-.") or "method"
-        while name.lower() in map(str.lower, names):
-            name += "-again"
-        names.append(name)
-    return names
-
-
-def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
-    """Colour the line arts with the card's method, and score the outputs."""
-    told = read_json(card.submission / "submission.json")
-    told = told if isinstance(told, dict) else {}
-    floor = str(told.get("model", card.name.lower()))
-    model = floor if floor in FLOORS else RUN if told else ""
-    given = " --hints hints.json" if card.hints or model in FLOORS[1:] else ""
-    out, file = shlex.quote(f"outputs/{name}"), shlex.quote(f"cards/{name}.json")
-    title = "" if card.name == name else f" --name={shlex.quote(card.name)}"
-    score = f"lacbench fid {out} data --card {file}{title}{' --hints' * card.hints}"
-    if not model:
-        return [Step(score, "these outputs were not made by lacbench: put them there first")]
-    size = told["size"] if isinstance(told.get("size"), int) else size
-    colorize = f"lacbench colorize {model} data -o {out}{given} --size {size}"
-    return [Step(colorize), Step(score)]
-
-
-def _hints_step(dataset: Dataset, hints: Hints | None) -> Step:
-    """Draw the methods' hints; whether the command's seed gives the very same is tried on one line art."""
-    hints = hints or {}
-    count = max(map(len, hints.values()), default=0) or HINT_COUNT
-    first = [m for m in dataset.linearts if m.record.sha256 in hints][:1]
-    drawn = choose_hints(replace(dataset, linearts=tuple(first)), count, HINT_SEED)
-    same = bool(first) and all(tuple(hints[key]) == value for key, value in drawn.items())
-    comment = "" if same else "or the file that the methods were given"
-    return Step(f"lacbench hints data -o hints.json --count {count} --seed {HINT_SEED}", comment)
 
 
 def _scores(dataset: Dataset, cards: Sequence[ScoreCard]) -> list[Score]:

@@ -21,6 +21,19 @@ def art() -> Path:
     return ART
 
 
+@pytest.fixture(scope="session")
+def pretrained() -> None:
+    """The pretrained weights are in the cache; who asks for them is skipped where they cannot be had."""
+    from lacbench import weights
+    from lacbench.errors import FetchError
+
+    try:
+        for name in ("inception", "vgg16"):
+            weights.fetch(name)
+    except FetchError as error:
+        pytest.skip(f"no way to the pretrained weights from here: {error}")
+
+
 @pytest.fixture
 def drawn_art(tmp_path: Path) -> Path:
     """A folder with 12 drawn illustrations, and 5 line arts of other figures."""

@@ -9,9 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
-from lacbench import weights
 from lacbench.cli.main import main
-from lacbench.errors import FetchError
 from lacbench.images import read
 from lacbench.scorecard import load_card
 
@@ -36,12 +34,8 @@ def runnable(step: str, recipe: Path) -> str:
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("pretrained")
 def test_the_line_can_be_walked_step_by_step(drawn_art: Path, tmp_path: Path) -> None:
-    try:
-        for name in ("inception", "vgg16"):
-            weights.fetch(name)
-    except FetchError as error:
-        pytest.skip(f"no way to the pretrained weights from here: {error}")
     recipe, place = tmp_path / "recipe.toml", tmp_path / "place"
     recipe.write_text(recipe_for(drawn_art).text)
     place.mkdir()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lacbench import report, weights
+from lacbench import reproduce, weights
 from lacbench.baselines.alacgan.config import make_config
 from lacbench.baselines.floors import FLOORS
 from lacbench.cli.hints import hints as hints_command
@@ -335,10 +335,10 @@ def test_the_demo_is_named_where_it_makes_the_data_set(tmp_path: Path, dataset: 
 
 
 def test_what_the_page_knows_of_other_parts_is_so() -> None:
-    assert tuple(FLOORS) == report.FLOORS
-    assert make_config("tiny").size == report.TINY
+    assert tuple(FLOORS) == reproduce.FLOORS
+    assert make_config("tiny").size == reproduce.TINY
     defaults = {option.name: option.default for option in hints_command.params}
-    assert (defaults["count"], defaults["seed"]) == (report.HINT_COUNT, report.HINT_SEED)
+    assert (defaults["count"], defaults["seed"]) == (reproduce.HINT_COUNT, reproduce.HINT_SEED)
 
 
 def test_without_jinja_it_names_the_extra(

@@ -5,12 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from lacbench import weights
 from lacbench.baselines.alacgan.config import make_config
 from lacbench.baselines.demo import Demo, run_demo
 from lacbench.baselines.floors import FLOORS
 from lacbench.engine import Local
-from lacbench.errors import FetchError
 from lacbench.files import sha256_file
 from lacbench.images import read
 from lacbench.manifest import load_dataset
@@ -22,15 +20,10 @@ from made import recipe_for
 METHODS = {"alacgan", "alacgan-hints", *FLOORS}
 FEW_STEPS = make_config("tiny", {"steps": 3, "batch": 2})
 
-pytestmark = pytest.mark.network
+pytestmark = [pytest.mark.network, pytest.mark.usefixtures("pretrained")]
 
 
 def run(art: Path, out: Path) -> Demo:
-    try:
-        for name in ("inception", "vgg16"):
-            weights.fetch(name)
-    except FetchError as error:
-        pytest.skip(f"no way to the pretrained weights from here: {error}")
     return run_demo(recipe_for(art), out, Local(), Silent(), FEW_STEPS)
 
 
