@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from lacbench import reproduce, weights
+from lacbench import reproduce
 from lacbench.baselines.alacgan.config import make_config
 from lacbench.baselines.floors import FLOORS
 from lacbench.cli.hints import hints as hints_command
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.engine import Local
-from lacbench.errors import FetchError, InputError, MissingError
+from lacbench.errors import InputError, MissingError
 from lacbench.files import write_json
 from lacbench.hints import Hints, choose_hints, load_hints, save_hints
 from lacbench.images import read, write_png
@@ -293,14 +293,10 @@ def test_it_says_how_to_make_it_again(tmp_path: Path, dataset: Dataset, hints: H
 
 
 @pytest.mark.network
+@pytest.mark.usefixtures("pretrained")
 def test_the_commands_that_it_gives_work(
     tmp_path: Path, dataset: Dataset, hints: Hints, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    try:
-        for name in ("inception", "vgg16"):
-            weights.fetch(name)
-    except FetchError as error:
-        pytest.skip(f"no way to the pretrained weights from here: {error}")
     cards, pairs = colorized(tmp_path / "before", dataset), load_pairs(dataset.folder)
     page = write_report(tmp_path / "r.html", dataset, pairs, cards, hints=hints)
     monkeypatch.chdir(tmp_path)
