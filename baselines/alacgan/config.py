@@ -45,6 +45,8 @@ class Config(BaseModel):
     """Frozen network whose features of the line art condition generator and critic."""
     hint_image: Literal["independent", "aligned"] = "independent"
     """Where a hint's colour is read: in a random-sized crop of its own (code), or in place (paper)."""
+    hinted: Share = 0.5
+    """Share of each batch that has hints."""
     hint_spread: Rate = 0.005
     """Standard deviation of the hint threshold t ~ N(1, ·) truncated to [0, 1]."""
     ink: tuple[Share, Share] = (0.7, 1.0)

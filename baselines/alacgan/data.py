@@ -131,7 +131,8 @@ def make_sample(examples: Sequence[Example], config: Config, index: int) -> tupl
     lines = example.lines[int(random.integers(len(example.lines)))]
     window, flip = _window(lines.shape, config.crop, random), bool(random.random() < 0.5)
     strength = random.uniform(*config.ink)
-    mask = hint_mask(config.crop // 4, config.hint_spread, random) * np.float32(index % 2)
+    hinted = math.floor((index + 1) * config.hinted) > math.floor(index * config.hinted)
+    mask = hint_mask(config.crop // 4, config.hint_spread, random) * np.float32(hinted)
     source = example.color[window]
     if config.hint_image == "independent":
         source = _random_sized(source, random)
