@@ -17,6 +17,7 @@ from lacbench.cli.hints import hints
 from lacbench.cli.pairs import pairs
 from lacbench.cli.report import report
 from lacbench.cli.train import train
+from lacbench.cli.verify import verify
 from lacbench.cli.weights import weights
 from lacbench.errors import LacbenchError
 from lacbench.files import FULL_OR_READ_ONLY, output_errors
@@ -52,7 +53,7 @@ def main() -> None:
     """Anime line-art colorization as a benchmark: from scraped pixels to a p-value."""
 
 
-for command in (demo, build_dataset, explore, pairs, hints, weights, train, colorize, fid, report):
+for command in (demo, build_dataset, explore, verify, pairs, hints, weights, train, colorize, fid, report):
     main.add_command(command)
 
 

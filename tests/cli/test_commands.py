@@ -53,6 +53,18 @@ def test_build_dataset_and_pairs(recipe: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "data/pairs/64/0.4").iterdir())) == 12
 
 
+def test_verify(recipe: Path, tmp_path: Path) -> None:
+    lacbench("build-dataset", recipe, "-o", tmp_path / "data")
+    done = lacbench("verify", tmp_path / "data", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["checked"], told["differences"]) == (0, 17, [])
+    next((tmp_path / "data/images").rglob("*.png")).unlink()
+    done = lacbench("verify", tmp_path / "data")
+    assert done.returncode == 1
+    assert done.stdout.strip().endswith("is missing")
+    refused(lacbench("verify", tmp_path), "is no data set")
+
+
 def test_version_help_and_wrong_usage() -> None:
     assert lacbench("--version").stdout.startswith("lacbench, version 0.")
     assert lacbench("--help").returncode == 0

@@ -1,0 +1,27 @@
+"""`lacbench verify`: is a data set still what its manifests say?"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from lacbench.cli.options import FOLDER, json_option, print_json, workers_option
+from lacbench.cli.terminal import listener
+
+
+@click.command()
+@click.argument("data", type=FOLDER)
+@workers_option
+@json_option
+def verify(data: Path, workers: int, as_json: bool) -> None:
+    """Read and hash every file of DATA again, and name every difference; exit status 1 when there is one."""
+    from lacbench.engine import Local
+    from lacbench.verify import verify
+
+    found = verify(data, Local(workers), listener())
+    if as_json:
+        print_json(asdict(found))
+    else:
+        for difference in found.differences:
+            click.echo(f"{difference.path} {difference.problem}")
+    raise SystemExit(1 if found.differences else 0)
