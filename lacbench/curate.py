@@ -16,7 +16,7 @@ from lacbench.manifest import load_dataset, save_dataset
 from lacbench.progress import Progress, Silent
 from lacbench.recipe import Recipe
 from lacbench.records import KEPT, SETS, Candidate, Dataset, LedgerEntry, Set
-from lacbench.sources import open_source
+from lacbench.sources import Visit
 from lacbench.splits import assign_splits
 from lacbench.store import keep, measure
 
@@ -93,9 +93,10 @@ def list_candidates(recipe: Recipe, out: Path, progress: Progress) -> tuple[list
     """
     found: list[Candidate] = []
     left_out: dict[str, str] = {}
+    web: Any = None
     for spec in recipe.sources:
         try:
-            offered = list(open_source(spec).candidates(out, progress))
+            offered = [c for page in spec.pages("", Visit(out, progress, web)) for c in page.candidates]
         except MissingError as error:
             left_out[spec.name] = str(error)
             progress.say(f"source {spec.name}: left out, {error}")

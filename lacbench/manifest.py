@@ -24,11 +24,15 @@ from lacbench.records import (
     Verdict,
 )
 
-VERSION = "1"
+VERSION = "2"
 """Version of the manifests; another one is refused, not guessed at."""
 
 _TEXT = pa.string()
-_CANDIDATE = [(f.name, _TEXT) for f in fields(Candidate) if f.name != "path"]
+_CANDIDATE = [
+    (f.name, {"score": pa.int64(), "tags": pa.list_(_TEXT)}.get(f.name, _TEXT))
+    for f in fields(Candidate)
+    if f.compare  # not what only matters while a data set is being built
+]
 _STATISTICS = [
     ("width", pa.int32()),
     ("height", pa.int32()),
@@ -194,7 +198,7 @@ def _entry_row(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:
-    return Candidate(**{name: row[name] for name, _ in _CANDIDATE})
+    return Candidate(**{name: row[name] for name, _ in _CANDIDATE} | {"tags": tuple(row["tags"])})
 
 
 def _member(row: dict[str, Any]) -> Member:

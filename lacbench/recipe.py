@@ -6,71 +6,61 @@ import re
 import tomllib
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lacbench.errors import RecipeError
-from lacbench.images import SUFFIXES
+from lacbench.images import MAX_BYTES, SUFFIXES
 from lacbench.records import SETS
+from lacbench.sources import Source, kinds, open_kind
 
 
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class SourceSpec(_Table):
-    """One place that pictures come from."""
+class TargetSpec(_Table):
+    """How many pictures are wanted; sources are asked, in the recipe's order, until so many are kept."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
-    """Unique within the recipe; the ledger names it."""
-    kind: Literal["packages", "folder"]
-    """Which class of `lacbench.sources` reads it."""
-    client: Literal["apt", "npm"] | None = None
-    """`packages`: the package client that fetches."""
-    packages: tuple[str, ...] = ()
-    """`packages`: names; `a | b` takes the first that the client knows."""
-    folder: Path | None = None
-    """`folder`: where the pictures lie; relative paths start at the recipe's own folder."""
-    license: str = "unknown"
-    """SPDX identifier for pictures whose source gives none of its own."""
-    illustrations: tuple[str, ...] = ()
-    """Globs, relative to the package or folder, of colour illustrations; `**` crosses folders."""
-    linearts: tuple[str, ...] = ()
-    """Globs of line arts."""
-    exclude: tuple[str, ...] = ()
-    """Globs of files that are neither."""
-    pairs: bool = False
-    """Whether an illustration and a line art of one file stem are one picture (a true pair); files without a
-    partner are not offered then."""
-    limit: int | None = Field(default=None, ge=1)
-    """At most this many pictures of each set, spread evenly over the sorted names."""
+    illustrations: int | None = Field(default=None, ge=1)
+    """Colour illustrations; None takes all there are."""
+    linearts: int | None = Field(default=None, ge=1)
+    """Authentic line arts; None takes all there are."""
 
-    @field_validator("illustrations", "linearts", "exclude")
-    @classmethod
-    def _inside(cls, globs: tuple[str, ...]) -> tuple[str, ...]:
-        for glob in globs:
-            if glob.startswith("/") or ".." in glob.split("/"):
-                raise ValueError(f"glob {glob!r} leads outside; write it relative to the source")
-        return globs
 
-    @field_validator("packages")
-    @classmethod
-    def _names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
-        for name in (name.strip() for names in packages for name in names.split("|")):
-            if not re.fullmatch(r"(@[\w-][\w.-]*/)?[A-Za-z0-9][\w.+-]*", name):
-                raise ValueError(f"{name!r} is no package name")
-        return packages
+class HostSpec(_Table):
+    """How one host is asked; what is not set is as everywhere."""
 
-    @model_validator(mode="after")
-    def _complete(self) -> "SourceSpec":
-        if self.kind == "packages" and not (self.client and self.packages):
-            raise ValueError("kind `packages` needs `client` and `packages`")
-        if self.kind == "folder" and self.folder is None:
-            raise ValueError("kind `folder` needs `folder`")
-        if not (self.illustrations or self.linearts):
-            raise ValueError("a source needs globs under `illustrations`, `linearts`, or both")
-        return self
+    requests_per_second: float | None = Field(default=None, gt=0)
+    """API questions a second."""
+    downloads_at_once: int | None = Field(default=None, ge=1, le=64)
+    """Files at once."""
+
+
+class CollectSpec(_Table):
+    """How sites are asked, and what is never taken from them."""
+
+    contact: str = ""
+    """Mail address or page by which a site's owner reaches you; sites are told it with every request."""
+    requests_per_second: float = Field(default=1.0, gt=0)
+    """Questions a second to each host's API, and to each robots.txt."""
+    downloads_at_once: int = Field(default=4, ge=1, le=64)
+    """Files at once from each host."""
+    attempts: int = Field(default=6, ge=1, le=100)
+    """How often one thing is asked for in all, before it counts as not to be had."""
+    timeout: float = Field(default=30.0, gt=0)
+    """Seconds of silence after which an attempt is given up."""
+    deadline: float = Field(default=600.0, gt=0)
+    """Seconds that one attempt may take in all."""
+    max_bytes: int = Field(default=MAX_BYTES, ge=1, le=MAX_BYTES)
+    """Larger files are not taken."""
+    robots: bool = True
+    """Whether robots.txt is obeyed where pictures come by plain addresses; `false` is for your own sites."""
+    allow_hosts: tuple[str, ...] = ()
+    """Hosts that may lie on this machine or in a private network."""
+    hosts: dict[str, HostSpec] = {}
+    """Other rates for single hosts, by name."""
 
 
 class FilterSpec(_Table):
@@ -117,8 +107,12 @@ class Recipe(_Table):
     """The data set's name, for people."""
     seed: int = Field(default=0, ge=0)
     """Decides the splits."""
-    sources: tuple[SourceSpec, ...] = Field(min_length=1)
+    sources: tuple[Source, ...] = Field(min_length=1)
     """Where pictures come from; earlier sources win ties among duplicates."""
+    targets: TargetSpec = TargetSpec()
+    """How many are wanted."""
+    collect: CollectSpec = CollectSpec()
+    """How sites are asked."""
     filters: FilterSpec = FilterSpec()
     """What is kept."""
     dedupe: DedupeSpec = DedupeSpec()
@@ -133,6 +127,19 @@ class Recipe(_Table):
         names = [source.name for source in self.sources]
         if len(set(names)) < len(names):
             raise ValueError(f"source names must differ, got {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _contact(self) -> "Recipe":
+        remote = [source.name for source in self.sources if source.remote]
+        if remote and not re.search(r"\S@\S+\.\S|https?://\S", self.collect.contact):
+            raise ValueError(
+                f"source {remote[0]} asks a site, so the site must know whom to tell of trouble: set "
+                "`contact` under `[collect]` to your mail address or page, got "
+                f"{self.collect.contact!r}"
+            )
+        if not self.collect.contact.isprintable() or not self.collect.contact.isascii():
+            raise ValueError("collect.contact goes into a header: printable ASCII only")
         return self
 
 
@@ -153,25 +160,56 @@ def load_recipe(path: Path) -> Recipe:
 def parse_recipe(text: str, base: Path = Path(), name: str = "the recipe") -> Recipe:
     """Read a recipe's text; folders in it are relative to `base`. Raises RecipeError."""
     try:
-        recipe = Recipe.model_validate({**tomllib.loads(text), "text": text})
+        told = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise RecipeError(f"{name} is no TOML: {error}") from error
+    sources, problems = _parse_sources(told.get("sources", []))
+    try:
+        # Sources that do not hold are told already; the rest is checked without them.
+        recipe = Recipe.model_validate({**told, "sources": sources or told.get("sources", []), "text": text})
     except ValidationError as error:
-        problems = "; ".join(_problem(dict(e)) for e in error.errors())
-        raise RecipeError(f"{name} does not hold: {problems}") from error
-    sources = tuple(_resolve(source, base) for source in recipe.sources)
-    return recipe.model_copy(update={"sources": sources, "text": _with_folders(text, sources)})
+        problems += [
+            _problem(Recipe, e) for e in error.errors() if not (problems and e["loc"][:1] == ("sources",))
+        ]
+    if problems:
+        raise RecipeError(f"{name} does not hold: {'; '.join(problems)}")
+    whole = tuple(source.at(base) for source in recipe.sources)
+    return recipe.model_copy(update={"sources": whole, "text": _with_whole_paths(text, whole)})
 
 
-def _with_folders(text: str, sources: tuple[SourceSpec, ...]) -> str:
-    """The recipe's text with whole paths of folders, so that the copy beside the data finds them too."""
-    folders = iter([s.folder for s in sources if s.folder is not None])
-    whole = re.sub(
-        r"(?m)^(\s*folder\s*=\s*).*$", lambda line: line[1] + json.dumps(str(next(folders, ""))), text
-    )
-    found = [source.get("folder") for source in tomllib.loads(whole)["sources"]]
+def _parse_sources(tables: Any) -> tuple[list[Source], list[str]]:
+    """Each table by the class of its kind; and what is wrong with those that do not hold."""
+    sources, problems = [], []
+    for number, table in enumerate(tables if isinstance(tables, list) else []):
+        where = f"sources.{number}"
+        kind = table.get("kind") if isinstance(table, dict) else None
+        try:
+            sources.append(open_kind(str(kind)).model_validate(table))
+        except KeyError:
+            near = difflib.get_close_matches(str(kind), kinds(), n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(kinds())}"
+            problems.append(f"{where}.kind: unknown kind {kind!r}, {hint}")
+        except ValidationError as error:
+            problems += [f"{where}.{_problem(open_kind(str(kind)), e)}" for e in error.errors()]
+    return sources, problems
+
+
+def _with_whole_paths(text: str, sources: tuple[Source, ...]) -> str:
+    """The recipe's text with whole paths, so that the copy beside the data finds the same files."""
+    whole = text
+    for key in sorted({name for source in sources for name in source.local_paths}):
+        paths = [str(path) for source in sources if (path := getattr(source, key, None)) is not None]
+        # `split` gives what lies between the lines and the lines' starts by turns.
+        between, *rest = re.split(rf"(?m)^(\s*{key}\s*=\s*).*$", whole)
+        if len(rest) == 2 * len(paths):
+            lines = zip(rest[::2], paths, rest[1::2], strict=True)
+            whole = between + "".join(start + json.dumps(path) + after for start, path, after in lines)
+    try:
+        found, _ = _parse_sources(tomllib.loads(whole)["sources"])
+    except tomllib.TOMLDecodeError:
+        found = []
     # Written in a way that lines do not show (inline tables, quoted keys), it stays as it is.
-    return whole if found == [str(s.folder) if s.folder else None for s in sources] else text
+    return whole if tuple(found) == sources else text
 
 
 def folder_recipe(folder: Path) -> Recipe:
@@ -187,28 +225,26 @@ def folder_recipe(folder: Path) -> Recipe:
     return parse_recipe("\n".join([f"name = {name}", "", "[[sources]]", *lines]) + "\n")
 
 
-def _resolve(source: SourceSpec, base: Path) -> SourceSpec:
-    if source.folder is None:
-        return source
-    return source.model_copy(update={"folder": (base / source.folder.expanduser()).resolve()})
-
-
 def _shipped_names() -> str:
     names = sorted(f.name[:-5] for f in resources.files("lacbench.recipes").iterdir() if ".toml" in f.name)
     return f"expected a TOML file, or one that ships with lacbench: {', '.join(names)}"
 
 
-def _problem(error: dict[str, Any]) -> str:
+def _problem(table: type[BaseModel], error: Any) -> str:
     """One pydantic error as a phrase; an unknown key comes with the nearest right one."""
-    *parents, key = [str(part) for part in error["loc"]] or ["recipe"]
-    where = ".".join([*parents, key])
+    location = [str(part) for part in error["loc"]] or ["recipe"]
+    where = ".".join(location)
     if error["type"] != "extra_forbidden":
-        return f"{where}: {error['msg']}"
-    tables: dict[str, type[_Table]] = {
-        "sources": SourceSpec, "filters": FilterSpec, "dedupe": DedupeSpec, "splits": SplitSpec
-    }  # fmt: skip
-    table = tables.get(parents[0] if parents else "", Recipe)
+        return f"{where}: {error['msg'].removeprefix('Value error, ')}"
+    for part in location[:-1]:
+        field = table.model_fields.get(part)
+        if (
+            field is not None
+            and isinstance(field.annotation, type)
+            and issubclass(field.annotation, BaseModel)
+        ):
+            table = field.annotation
     known = [name for name in table.model_fields if name != "text"]
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(location[-1], known, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"known are {', '.join(known)}"
     return f"{where}: unknown key, {hint}"

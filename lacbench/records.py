@@ -35,6 +35,24 @@ class Candidate:
     """Name shared by a line art and its coloured version (a true pair); empty for neither."""
     path: Path = field(default=Path(), compare=False, repr=False)
     """The local file that holds it, while a data set is being built; manifests do not keep it."""
+    url: str = ""
+    """Where its bytes are fetched from; empty for local files, and where a site hides the file."""
+    page: str = ""
+    """Address of the page that shows it, for people; or where the site says it was found."""
+    artist: str = ""
+    """Who made it, as the source names them; several are parted by spaces."""
+    rating: str = ""
+    """`general`, `safe`, `sensitive`, `questionable` or `explicit`; empty where the source has none."""
+    score: int | None = None
+    """The site's score; None where there is none."""
+    tags: tuple[str, ...] = ()
+    """The site's tags, sorted."""
+    md5: str = ""
+    """Hexadecimal MD5 that the site states for the file; empty for none."""
+    width: int = field(default=0, compare=False)
+    """Pixels, as the site states them; 0 for unknown. Manifests have the measured ones instead."""
+    height: int = field(default=0, compare=False)
+    """Pixels, as the site states them; 0 for unknown."""
 
 
 @dataclass(frozen=True)

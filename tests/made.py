@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 
 from lacbench.curate import build_dataset
+from lacbench.progress import Silent
 from lacbench.recipe import Recipe, parse_recipe
 from lacbench.records import Candidate, Dataset, Record, Set, Statistics
+from lacbench.sources.base import Answer, Source, Visit, Web
 
 ZERO, FAR, FARTHER = bytes(32), b"\xf0" * 32, b"\x0f" * 32
 """Hashes that lie far apart."""
@@ -44,6 +46,18 @@ linearts = ["linearts/*"]
 
 def build(folder: Path, out: Path, **options: object) -> Dataset:
     return build_dataset(recipe_for(folder), out, **options)
+
+
+class NoWeb:
+    """The way to sites of a test that asks none."""
+
+    def ask(self, url: str, *_: object, **__: object) -> Answer:
+        raise AssertionError(f"{url} was asked")
+
+
+def offered(source: Source, out: Path, web: Web | None = None) -> list[Candidate]:
+    """All that a source offers, from the start."""
+    return [c for page in source.pages("", Visit(out, Silent(), web or NoWeb())) for c in page.candidates]
 
 
 def record(

@@ -79,10 +79,10 @@ def test_other_files_and_versions_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "illustrations.parquet"
     table = pq.read_table(file)
     pq.write_table(table.replace_schema_metadata({"lacbench.manifest": "99"}), file)
-    with pytest.raises(InputError, match="manifest of version 99, expected 1; build the data set again"):
+    with pytest.raises(InputError, match="manifest of version 99, expected 2; build the data set again"):
         load_dataset(tmp_path)
     pq.write_table(pa.table({"x": [1]}), file)
-    with pytest.raises(InputError, match="manifest of version none, expected 1"):
+    with pytest.raises(InputError, match="manifest of version none, expected 2"):
         load_dataset(tmp_path)
     file.write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match="is no manifest"):

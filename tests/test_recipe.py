@@ -54,9 +54,9 @@ def test_shipped_recipes_hold_and_are_found_by_name(name: str, tmp_path: Path, m
     ("change", "told"),
     [
         (("illustrations", "ilustrations"), r"sources\.0\.ilustrations: unknown key, did you mean `illustr"),
-        (('kind = "folder"', 'kind = "ftp"'), r"sources\.0\.kind: Input should be 'packages' or 'folder'"),
-        (('folder = "pictures"', ""), "kind `folder` needs `folder`"),
-        (('kind = "folder"', 'kind = "packages"'), "needs `client` and `packages`"),
+        (('kind = "folder"', 'kind = "ftp"'), r"sources\.0\.kind: unknown kind 'ftp', known are"),
+        (('folder = "pictures"', ""), r"sources\.0\.folder: Field required"),
+        (('kind = "folder"', 'kind = "packages"'), r"sources\.0\.client: Field required"),
         (('illustrations = ["*.png"]', ""), "globs under `illustrations`, `linearts`, or both"),
         (('name = "mine"', "name ="), "is no TOML"),
         (('name = "mine"', 'name = "mine"\nsplit = 1'), "split: unknown key, did you mean `splits`"),

@@ -1,13 +1,36 @@
 """One file per kind of place that pictures come from."""
 
-from lacbench.recipe import SourceSpec
-from lacbench.sources.base import Source
-from lacbench.sources.folder import FolderSource
-from lacbench.sources.packages import PackageSource
+from importlib.metadata import entry_points
 
-__all__ = ["Source", "open_source"]
+from lacbench.errors import RecipeError
+from lacbench.sources.base import Page, Source, Visit
+from lacbench.sources.folder import Folder
+from lacbench.sources.packages import Packages
+
+__all__ = ["Page", "Source", "Visit", "kinds", "open_kind"]
+
+_OWN: dict[str, type[Source]] = {"folder": Folder, "packages": Packages}
+
+GROUP = "lacbench.sources"
+"""Entry points by which others add kinds of sources."""
 
 
-def open_source(spec: SourceSpec) -> Source:
-    """The source that a recipe's table describes."""
-    return PackageSource(spec) if spec.kind == "packages" else FolderSource(spec)
+def kinds() -> list[str]:
+    """Names of all kinds, those of others included, without loading any of them."""
+    return sorted({*_OWN, *(point.name for point in entry_points(group=GROUP))})
+
+
+def open_kind(kind: str) -> type[Source]:
+    """The class of one kind. Raises KeyError for an unknown one, RecipeError for one that does not load."""
+    if kind in _OWN:
+        return _OWN[kind]
+    point = next((p for p in entry_points(group=GROUP) if p.name == kind), None)
+    if point is None:
+        raise KeyError(kind)
+    try:
+        loaded = point.load()
+    except Exception as error:
+        raise RecipeError(f"source kind {kind} ({point.value}) does not load: {error}; mend it") from error
+    if not (isinstance(loaded, type) and issubclass(loaded, Source)):
+        raise RecipeError(f"source kind {kind} ({point.value}) is no subclass of lacbench.sources.Source")
+    return loaded

@@ -2,49 +2,54 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from lacbench.errors import InputError
-from lacbench.progress import Progress
-from lacbench.recipe import SourceSpec
 from lacbench.records import Candidate
-from lacbench.sources.base import Tree, as_text, chosen, limited
+from lacbench.sources.base import Globbed, Page, Tree, Visit, as_text, chosen, limited
 
 MANIFEST = "manifest.json"
 """Optional: a list of {"file": relative path, "license": SPDX, "source": where from}."""
 
 
-@dataclass(frozen=True)
-class FolderSource:
+class Folder(Globbed):
     """A folder on this machine; only the recipe's globs of it are read."""
 
-    spec: SourceSpec
-    """The recipe's table."""
+    local_paths: ClassVar = ("folder",)
 
-    def candidates(self, out: Path, progress: Progress) -> Iterator[Candidate]:
-        """Offer the folder's pictures; see `Source.candidates`."""
-        root = Path(self.spec.folder or "")
-        if not root.is_dir():
-            raise InputError(f"source {self.spec.name}: {root} is no folder; name one that holds pictures")
-        told = _read_manifest(root)
-        offered = chosen(self.spec, Tree(root, "", f"folder {root.name}"))
+    kind: Literal["folder"]
+    folder: Path
+    """Where the pictures lie; relative paths start at the recipe's own folder."""
+
+    def pages(self, cursor: str, visit: Visit) -> Iterator[Page]:
+        """Offer the folder's pictures, all on one page."""
+        if not self.folder.is_dir():
+            raise InputError(f"source {self.name}: {self.folder} is no folder; name one that holds pictures")
+        told = _read_manifest(self.folder)
+        offered = chosen(self, Tree(self.folder, "", f"folder {self.folder.name}"))
         # The output may lie inside the source; what it holds was taken from there.
-        inside = out.resolve()
-        found = limited(self.spec, [c for c in offered if not c.path.resolve().is_relative_to(inside)])
+        inside = visit.folder.resolve()
+        found = limited(self, [c for c in offered if not c.path.resolve().is_relative_to(inside)])
         if not found:
             raise InputError(
-                f"source {self.spec.name}: {root} holds none of "
-                f"{', '.join(self.spec.illustrations + self.spec.linearts)}; put pictures there"
+                f"source {self.name}: {self.folder} holds none of "
+                f"{', '.join(self.illustrations + self.linearts)}; put pictures there"
             )
-        for candidate in found:
-            entry = told.get(candidate.key, {})
-            yield replace(
-                candidate,
-                license=as_text(str(entry.get("license", candidate.license))),
-                origin=as_text(str(entry.get("source", candidate.origin))),
-            )
+        yield Page(tuple(_with_rights(c, told.get(c.key, {})) for c in found))
+
+    def plan(self) -> tuple[str, ...]:
+        """Reads this machine's files only."""
+        return (f"reads {self.folder}; asks nobody",)
+
+
+def _with_rights(candidate: Candidate, entry: dict[str, Any]) -> Candidate:
+    return replace(
+        candidate,
+        license=as_text(str(entry.get("license", candidate.license))),
+        origin=as_text(str(entry.get("source", candidate.origin))),
+    )
 
 
 def _read_manifest(root: Path) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ packages by `npm pack`. The clients check signatures and integrity; we unpack re
 
 import fnmatch
 import json
+import re
 import shutil
 import subprocess
 import tarfile
@@ -15,15 +16,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Literal
+
+from pydantic import Field, field_validator
 
 from lacbench.errors import FetchError, InputError, MissingError, OutputError
 from lacbench.files import make_folder, output_errors, read_json, write_bytes, write_json
 from lacbench.images import MAX_BYTES
-from lacbench.progress import Progress
-from lacbench.recipe import SourceSpec
 from lacbench.records import Candidate
-from lacbench.sources.base import Tree, chosen, limited
+from lacbench.sources.base import Globbed, Page, Tree, Visit, chosen, limited
 
 TIMEOUT = 300
 """Seconds that one call of a client may take."""
@@ -51,30 +52,44 @@ class Package:
     """Where its chosen files lie."""
 
 
-@dataclass(frozen=True)
-class PackageSource:
+class Packages(Globbed):
     """Packages of one client; only files that the recipe's globs name are unpacked."""
 
-    spec: SourceSpec
-    """The recipe's table."""
+    kind: Literal["packages"]
+    client: Literal["apt", "npm"]
+    """The package client that fetches."""
+    packages: tuple[str, ...] = Field(min_length=1)
+    """Names; `a | b` takes the first that the client knows."""
 
-    def candidates(self, out: Path, progress: Progress) -> Iterator[Candidate]:
-        """Offer the packages' pictures; see `Source.candidates`."""
+    @field_validator("packages")
+    @classmethod
+    def _names(cls, packages: tuple[str, ...]) -> tuple[str, ...]:
+        for name in (name.strip() for names in packages for name in names.split("|")):
+            if not re.fullmatch(r"(@[\w-][\w.-]*/)?[A-Za-z0-9][\w.+-]*", name):
+                raise ValueError(f"{name!r} is no package name")
+        return packages
+
+    def pages(self, cursor: str, visit: Visit) -> Iterator[Page]:
+        """Offer the packages' pictures, all on one page."""
         found: list[Candidate] = []
-        for names in progress.track(self.spec.packages, f"{self.spec.client}: {self.spec.name}"):
-            package = self._unpacked([n.strip() for n in names.split("|")], out / "work")
-            found += chosen(self.spec, _tree(self.spec, package, out))
+        for names in visit.progress.track(self.packages, f"{self.client}: {self.name}"):
+            package = self._unpacked([n.strip() for n in names.split("|")], visit.folder / "work")
+            found += chosen(self, _tree(self, package, visit.folder))
         if not found:
             raise InputError(
-                f"source {self.spec.name}: {', '.join(self.spec.packages)} hold none of "
-                f"{', '.join(self.spec.illustrations + self.spec.linearts)}; mend the recipe's globs"
+                f"source {self.name}: {', '.join(self.packages)} hold none of "
+                f"{', '.join(self.illustrations + self.linearts)}; mend the recipe's globs"
             )
-        yield from limited(self.spec, found)
+        yield Page(tuple(limited(self, found)))
+
+    def plan(self) -> tuple[str, ...]:
+        """The client asks its registry; packages that lie here already are not asked for."""
+        return (f"lets {self.client} download {', '.join(self.packages)} from its registry, once",)
 
     def _unpacked(self, names: list[str], state: Path) -> Package:
         """Fetch and unpack the first name the client knows; a second run finds it done, and asks nobody."""
-        work = state / self.spec.name
-        globs = list(self.spec.illustrations + self.spec.linearts + LICENSES)
+        work = state / self.name
+        globs = list(self.illustrations + self.linearts + LICENSES)
         for name in names:
             done = read_json(work / f"{_file_name(name)}.json")
             if done and done["globs"] == globs and (work / _file_name(name)).is_dir():
@@ -82,7 +97,7 @@ class PackageSource:
         _check_room(make_folder(state))
         for leftover in work.glob(f"{TEMPORARY}*"):  # of a killed run
             shutil.rmtree(leftover, ignore_errors=True)
-        client: Client = {"apt": Apt, "npm": Npm}[self.spec.client or ""](state / ".clients")
+        client: Client = {"apt": Apt, "npm": Npm}[self.client](state / ".clients")
         name = client.known(names)
         with (
             output_errors(make_folder(work)),
@@ -262,7 +277,7 @@ def unpack(stream: IO[bytes], folder: Path, globs: list[str]) -> None:
         raise FetchError(f"the package does not unpack: {error}; run again") from error
 
 
-def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
+def _tree(source: Packages, package: Package, out: Path) -> Tree:
     """The package as a tree, its licence text copied beside the data set's manifests."""
     globs = [glob.replace("*/doc", "**/doc") for glob in LICENSES]
     texts = sorted(p for glob in globs for p in package.root.glob(glob) if p.is_file())
@@ -270,7 +285,7 @@ def _tree(spec: SourceSpec, package: Package, out: Path) -> Tree:
     if texts:
         license_file = f"licenses/{_file_name(package.name)}.txt"
         write_bytes(out / license_file, b"\n\n".join(p.read_bytes() for p in texts))
-    origin = f"{spec.client}: {package.name} {package.version}"
+    origin = f"{source.client}: {package.name} {package.version}"
     return Tree(package.root, f"{package.name}/", origin, license_file)
 
 

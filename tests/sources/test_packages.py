@@ -9,11 +9,11 @@ import pytest
 
 from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.images import decode
-from lacbench.progress import Silent
-from lacbench.recipe import SourceSpec
 from lacbench.sources import packages
-from lacbench.sources.packages import PackageSource, unpack
+from lacbench.sources.packages import Packages, unpack
 from lacbench.store import keep
+
+from made import offered
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: refused at once
 
@@ -73,8 +73,8 @@ def test_a_truncated_archive_is_one_sentence(tmp_path: Path, cut: int) -> None:
         unpack(io.BytesIO(whole[:cut]), tmp_path / "t", ["*.png"])
 
 
-def spec(client: str, package: str, glob: str, **more: object) -> SourceSpec:
-    return SourceSpec.model_validate(
+def spec(client: str, package: str, glob: str, **more: object) -> Packages:
+    return Packages.model_validate(
         {
             "name": "s",
             "kind": "packages",
@@ -92,7 +92,7 @@ def test_a_missing_client_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingError, match=f"^{program} is not on this machine"):
-        list(PackageSource(spec(client, "x", "*")).candidates(tmp_path, Silent()))
+        offered(spec(client, "x", "*"), tmp_path)
 
 
 @pytest.mark.skipif(not shutil.which("apt-get"), reason="no apt-get here")
@@ -100,7 +100,7 @@ def test_no_network_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, NOWHERE)
     with pytest.raises(FetchError, match=r"apt-get knows none of tuxpaint-data: .*; check the network"):
-        list(PackageSource(spec("apt", "tuxpaint-data", "*")).candidates(tmp_path, Silent()))
+        offered(spec("apt", "tuxpaint-data", "*"), tmp_path)
 
 
 CASES = {
@@ -118,9 +118,9 @@ def test_a_real_package_is_fetched_unpacked_and_found_again(
 ) -> None:
     if not shutil.which(client):
         pytest.skip(f"no {client} here")
-    source = PackageSource(CASES[client])
+    source = CASES[client]
     try:
-        found = list(source.candidates(tmp_path, Silent()))
+        found = offered(source, tmp_path)
     except FetchError as error:
         pytest.skip(f"no package registry here: {error}")
     stored = keep(found[-1], tmp_path)
@@ -130,7 +130,7 @@ def test_a_real_package_is_fetched_unpacked_and_found_again(
     # A second run asks nobody: it works with the client's program gone.
     monkeypatch.setenv("PATH", str(tmp_path))
     before = {c.key: c.path.stat().st_mtime_ns for c in found}
-    again = list(source.candidates(tmp_path, Silent()))
+    again = offered(source, tmp_path)
     assert {c.key: c.path.stat().st_mtime_ns for c in again} == before
 
 
@@ -139,6 +139,6 @@ def test_a_real_package_is_fetched_unpacked_and_found_again(
 def test_globs_that_name_nothing(tmp_path: Path) -> None:
     try:
         with pytest.raises(InputError, match="openmoji hold none of nothing"):
-            list(PackageSource(spec("npm", "openmoji", "nothing/*")).candidates(tmp_path, Silent()))
+            offered(spec("npm", "openmoji", "nothing/*"), tmp_path)
     except FetchError as error:
         pytest.skip(f"no package registry here: {error}")
