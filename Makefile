@@ -6,8 +6,9 @@ UV := $(BIN)/uv
 READY := $(VENV)/.ready
 SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
+ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-filters format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -49,12 +50,19 @@ lint: $(READY)   ## ruff and mypy --strict on the four source folders
 	@for d in cli dashboards baselines; do ln -s ../../../$$d build/tree/lacbench/$$d; done
 	cd build/tree && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../../.mypy_cache -p lacbench
 
+bench-collect: $(READY)  ## collecting against img2dataset, on the same local server
+	$(BIN)/python benchmarks/collect.py
+	$(BIN)/python benchmarks/collect.py --memory
+
+bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
+	$(BIN)/python benchmarks/filters.py $(ART)
+
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 lock: $(UV)      ## resolve requirements.lock anew (it names no host)
-	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --all-extras --group dev \
+	$(UV) pip compile --quiet --universal --generate-hashes --python-version 3.11 --extra all --group dev \
 	  --no-emit-package lacbench --upgrade pyproject.toml -o requirements.lock
 
 clean:           ## take away what was built, not the art

@@ -15,6 +15,8 @@ from lacbench.cli.explore import explore
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
 from lacbench.cli.pairs import pairs
+from lacbench.cli.prune import prune
+from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
 from lacbench.cli.train import train
 from lacbench.cli.verify import verify
@@ -53,7 +55,10 @@ def main() -> None:
     """Anime line-art colorization as a benchmark: from scraped pixels to a p-value."""
 
 
-for command in (demo, build_dataset, explore, verify, pairs, hints, weights, train, colorize, fid, report):
+COMMANDS = (
+    demo, recipe, build_dataset, explore, verify, prune, pairs, hints, weights, train, colorize, fid, report
+)  # fmt: skip
+for command in COMMANDS:
     main.add_command(command)
 
 

@@ -1,13 +1,20 @@
 """What a person sees while a command works: bars on a terminal, plain lines elsewhere, all on stderr."""
 
 import sys
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from lacbench.progress import Progress
+from lacbench.progress import Progress, Status
+from lacbench.reasons import REASONS
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 Item = TypeVar("Item")
 
@@ -19,6 +26,12 @@ def listener() -> Progress:
 
 QUIET_SECONDS = 30
 """After so long a silence a log gets a line on how far a stage is."""
+
+
+WATCH_SECONDS = 60
+"""After so long a log gets a line on a collection."""
+HOSTS = 6
+"""Hosts shown in the table, the busiest ones."""
 
 
 class Lines:
@@ -38,6 +51,12 @@ class Lines:
     def say(self, message: str) -> None:
         """Print the message on stderr."""
         click.echo(message, err=True)
+
+    @contextmanager
+    def watch(self, status: Callable[[], Status]) -> Iterator[None]:
+        """Say once a minute where the collection stands."""
+        with _repeated(lambda: self.say(_line(status())), WATCH_SECONDS):
+            yield
 
 
 class Bars(Lines):
@@ -64,3 +83,66 @@ class Bars(Lines):
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             yield from progress.track(items, total=total, description=label)
+
+    @contextmanager
+    def watch(self, status: Callable[[], Status]) -> Iterator[None]:
+        """Show a table of the collection, renewed twice a second."""
+        from rich.console import Console
+        from rich.live import Live
+
+        with Live(console=Console(stderr=True), transient=True, auto_refresh=False) as live:
+            show = lambda: live.update(_table(status()), refresh=True)  # noqa: E731
+            with _repeated(show, 0.5):
+                yield
+
+
+def _line(status: Status) -> str:
+    """A collection's standing in a line."""
+    dropped = ", ".join(f"{n} {reason}" for reason, n in status.dropped.items()) or "none"
+    rates = ", ".join(f"{host} {rate:.1f}/s" for host, rate in status.rates.items())
+    return (
+        f"collect: {status.found:,} found, {status.fetched:,} of {status.wanted:,} fetched, "
+        f"{status.kept:,} kept, dropped: {dropped}; {rates or 'waiting'}; {_left(status)}"
+    )
+
+
+def _left(status: Status) -> str:
+    if status.seconds_left is None:
+        return "time left unknown"
+    return f"{timedelta(seconds=round(status.seconds_left))} left"
+
+
+def _table(status: Status) -> "Table":
+    """A collection's standing as a table: counts, then reasons, then hosts."""
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    table.add_row("found", f"{status.found:,}", "")
+    table.add_row("fetched", f"{status.fetched:,}", f"of {status.wanted:,}, {_left(status)}")
+    table.add_row("kept", f"{status.kept:,}", "so far, duplicates not looked for yet")
+    for reason, number in status.dropped.items():
+        table.add_row("dropped", f"{number:,}", f"{reason}: {REASONS.get(reason, '')}")
+    for host, rate in sorted(status.rates.items(), key=lambda pair: -pair[1])[:HOSTS]:
+        table.add_row("requests/s", f"{rate:.1f}", host)
+    return table
+
+
+@contextmanager
+def _repeated(act: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Act every so many seconds, from a thread, as long as the context lasts."""
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 from lacbench.errors import InputError
 from lacbench.hashing import to_array
 from lacbench.recipe import DedupeSpec
-from lacbench.records import LedgerEntry, Record, Verdict
+from lacbench.records import LedgerEntry, Record, Set, Verdict
 
 TILE = 2048
 """Rows compared at a time: bounds the memory to TILE² distances."""
@@ -45,20 +45,61 @@ def cross_pairs(
     return table[:, :2], table[:, 2]
 
 
-def drop_duplicates(
-    records: list[Record], spec: DedupeSpec, sources: list[str]
+def drop_repeats(
+    records: list[Record], name: Set, spec: DedupeSpec, sources: list[str]
 ) -> tuple[list[Record], list[LedgerEntry]]:
-    """Keep one record of each duplicate group within each set, then look across the two sets.
+    """Keep one record of each duplicate group of one set.
 
     The keeper is a member of a true pair if there is one, then the largest picture, then of the source named
     first in `sources`, then of the least id.
-    An illustration whose drawing is a kept line art would leak the test set into training: it is dropped
-    too, unless the source declares the two a true pair, which the splits hold back together.
     """
-    linearts, dropped = _within(records, "linearts", spec.linearts, sources)
-    illustrations, more = _within(records, "illustrations", spec.illustrations, sources)
-    illustrations, leaks = _across(illustrations, linearts, spec.across)
-    return illustrations + linearts, dropped + more + leaks
+    chosen = [r for r in records if r.candidate.set == name]
+    rank = {source: i for i, source in enumerate(sources)}
+
+    def best_first(record: Record) -> tuple[bool, int, int, str, str]:
+        candidate = record.candidate
+        return not candidate.pair, -record.area, rank[candidate.source], record.sha256, candidate.key
+
+    ordered = sorted(chosen, key=best_first)
+    keepers: dict[int, Record] = {}
+    dropped = []
+    for record, group in zip(ordered, groups(ordered, getattr(spec, name)).tolist(), strict=True):
+        keeper = keepers.setdefault(group, record)
+        if keeper is not record:
+            dropped.append(_repeat(record, keeper))
+    return list(keepers.values()), dropped
+
+
+def drop_leaks(
+    illustrations: list[Record], linearts: list[Record], spec: DedupeSpec
+) -> tuple[list[Record], list[LedgerEntry]]:
+    """Drop illustrations whose drawing is one of the line arts: they would leak the test set into training.
+
+    Those that the source declares a true pair stay: the splits hold them back together.
+    """
+    held = {r.candidate.pair for r in linearts} - {""}
+    free = [r for r in illustrations if r.candidate.pair not in held]
+    pairs, bits = cross_pairs(
+        to_array([r.statistics.ink_hash for r in free]),
+        to_array([r.statistics.ink_hash for r in linearts]),
+        spec.across,
+    )
+    leaks: dict[int, tuple[int, int]] = {}
+    for (i, j), bit in zip(pairs.tolist(), bits.tolist(), strict=True):
+        if not (free[i].statistics.sparse or linearts[j].statistics.sparse):
+            leaks[i] = min(leaks.get(i, (bit, j)), (bit, j))
+    dropped = [
+        LedgerEntry(
+            free[i].candidate,
+            Verdict(False, "leak", f"drawing of a kept line art, {bit} of 256 ink bits differ",
+                    keeper=linearts[j].sha256, distance=bit),
+            free[i].sha256,
+            free[i].statistics,
+        )
+        for i, (bit, j) in leaks.items()
+    ]  # fmt: skip
+    gone = {id(free[i]) for i in leaks}
+    return [r for r in illustrations if id(r) not in gone], dropped
 
 
 def groups(records: list[Record], threshold: int) -> NDArray[np.int64]:
@@ -81,59 +122,12 @@ def distance(a: bytes, b: bytes) -> int:
     return (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
 
 
-def _within(
-    records: list[Record], name: str, threshold: int, sources: list[str]
-) -> tuple[list[Record], list[LedgerEntry]]:
-    chosen = [r for r in records if r.candidate.set == name]
-    rank = {source: i for i, source in enumerate(sources)}
-
-    def best_first(record: Record) -> tuple[bool, int, int, str, str]:
-        candidate = record.candidate
-        return not candidate.pair, -record.area, rank[candidate.source], record.sha256, candidate.key
-
-    ordered = sorted(chosen, key=best_first)
-    keepers: dict[int, Record] = {}
-    dropped = []
-    for record, group in zip(ordered, groups(ordered, threshold).tolist(), strict=True):
-        keeper = keepers.setdefault(group, record)
-        if keeper is not record:
-            dropped.append(_repeat(record, keeper))
-    return list(keepers.values()), dropped
-
-
 def _repeat(record: Record, keeper: Record) -> LedgerEntry:
     bits = distance(record.statistics.phash, keeper.statistics.phash)
     same = record.sha256 == keeper.sha256
     detail = "the same bytes" if same else f"{bits} of 256 bits differ"
     verdict = Verdict(False, "duplicate", detail, keeper=keeper.sha256, distance=bits)
-    return LedgerEntry(record.candidate, verdict, record.sha256)
-
-
-def _across(
-    illustrations: list[Record], linearts: list[Record], threshold: int
-) -> tuple[list[Record], list[LedgerEntry]]:
-    held = {r.candidate.pair for r in linearts} - {""}
-    free = [r for r in illustrations if r.candidate.pair not in held]
-    pairs, bits = cross_pairs(
-        to_array([r.statistics.ink_hash for r in free]),
-        to_array([r.statistics.ink_hash for r in linearts]),
-        threshold,
-    )
-    leaks: dict[int, tuple[int, int]] = {}
-    for (i, j), bit in zip(pairs.tolist(), bits.tolist(), strict=True):
-        if not (free[i].statistics.sparse or linearts[j].statistics.sparse):
-            leaks[i] = min(leaks.get(i, (bit, j)), (bit, j))
-    dropped = [
-        LedgerEntry(
-            free[i].candidate,
-            Verdict(False, "leak", f"drawing of a kept line art, {bit} of 256 ink bits differ",
-                    keeper=linearts[j].sha256, distance=bit),
-            free[i].sha256,
-        )
-        for i, (bit, j) in leaks.items()
-    ]  # fmt: skip
-    gone = {id(free[i]) for i in leaks}
-    return [r for r in illustrations if id(r) not in gone], dropped
+    return LedgerEntry(record.candidate, verdict, record.sha256, record.statistics)
 
 
 def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:

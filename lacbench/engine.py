@@ -3,12 +3,13 @@
 import os
 import signal
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from typing import Protocol, TypeVar
 
@@ -16,6 +17,9 @@ from lacbench.errors import LacbenchError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+AHEAD = 4
+"""Chunks drawn ahead for each worker."""
 
 
 class Engine(Protocol):
@@ -36,7 +40,10 @@ class Local:
     """Items sent to a worker at a time."""
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-        """Apply `function` to each item, in order; fewer than two chunks of items stay in this process."""
+        """Apply `function` to each item, in order; fewer than two chunks of items stay in this process.
+
+        Items are drawn as workers get free, so that a slow source of them and the work on them overlap.
+        """
         iterator = iter(items)
         head = list(islice(iterator, 2 * self.chunk))
         workers = self.workers or _cores()
@@ -46,10 +53,16 @@ class Local:
             return
         # Spawned, not forked: a fork copies the locks of libraries that have threads of their own.
         pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        pending: deque[Future[list[Result]]] = deque()
+        rest = chain(head, iterator)
         try:
-            with _interrupts_held():
-                results = pool.map(function, [*head, *iterator], chunksize=self.chunk)
-            yield from results
+            while part := list(islice(rest, self.chunk)):
+                with _interrupts_held():
+                    pending.append(pool.submit(_apply, function, part))
+                while pending and (pending[0].done() or len(pending) > AHEAD * workers):
+                    yield from pending.popleft().result()
+            for future in pending:
+                yield from future.result()
         except BrokenProcessPool as error:
             raise LacbenchError(
                 "a worker process was killed, perhaps for want of memory; run the same command again, "
@@ -57,6 +70,10 @@ class Local:
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _apply(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+    return [function(item) for item in items]
 
 
 def _cores() -> int:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +36,13 @@ def output_errors(path: Path, only: tuple[int, ...] | None = None) -> Iterator[N
     except OSError as error:
         if only is not None and error.errno not in only:
             raise
-        reason = _REFUSALS.get(error.errno or 0, f"{error.strerror or error}: choose another output folder")
-        raise OutputError(f"cannot write {path}: {reason}") from error
+        raise refusal(path, error) from error
+
+
+def refusal(path: Path, error: OSError) -> OutputError:
+    """The system's refusal to write at `path`, as a sentence with what to do."""
+    reason = _REFUSALS.get(error.errno or 0, f"{error.strerror or error}: choose another output folder")
+    return OutputError(f"cannot write {path}: {reason}")
 
 
 def make_folder(path: Path) -> Path:
@@ -99,6 +104,11 @@ def sha256_bytes(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def md5_bytes(data: bytes) -> str:
+    """Hexadecimal MD5 of `data`: by it sites name files; it protects from nothing."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
 def sha256_file(path: Path) -> str:
     """Hexadecimal SHA-256 of the file's bytes, read in pieces."""
     with path.open("rb") as file:
@@ -108,6 +118,14 @@ def sha256_file(path: Path) -> str:
 def sha256_json(value: Any) -> str:
     """SHA-256 of the value's canonical JSON (sorted keys, no spaces): equal values, equal digests."""
     return sha256_bytes(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
+
+
+def sha256_lines(lines: Iterable[str]) -> str:
+    """SHA-256 of many texts, each ended by a newline, without holding them all."""
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
 
 
 def _sync(path: Path) -> None:

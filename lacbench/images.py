@@ -1,18 +1,19 @@
 """Bytes → checked uint8 (H, W, 3) sRGB pictures, and back."""
 
+import importlib
 import io
 import math
-import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lacbench import svg
 from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_bytes
 
@@ -22,16 +23,29 @@ MAX_BYTES = 64 * 2**20
 """Files beyond this are refused unread."""
 MAX_PIXELS = 64 * 10**6
 """Pictures beyond this are refused before they are decoded: a bomb costs nothing."""
+MAX_SVG_BYTES = 2 * 2**20
+"""Vector pictures beyond this are refused unparsed: they take many times their size."""
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 """Containers that are read, as Pillow names them; told from the bytes, never from the name."""
 SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF": ".gif", "TIFF": ".tif"}
 """File name suffix of each format, as the store writes it."""
 
-SVG_REFUSED = frozenset({"image", "filter", "foreignObject", "script"})
-"""SVG elements, beside filter effects (`fe…`), that could read files or compute without end."""
-
 # OpenCV's own threads fight with the process pool's workers.
 cv2.setNumThreads(1)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture, and what its container tells beside the pixels."""
+
+    image: Array
+    """uint8 (H, W, 3), RGB, sRGB values in 0–255, transparency laid on white."""
+    format: str
+    """Container, as Pillow names it."""
+    frames: int
+    """Pictures in the file; 1 is still."""
+    transparency: float
+    """Area that is not opaque, 0–1: one minus the mean of alpha."""
 
 
 def read(path: Path) -> Array:
@@ -61,44 +75,53 @@ def decode(data: bytes, name: str = "the picture") -> Array:
     Returns uint8 (H, W, 3), RGB, sRGB values in 0–255. Raises ImageError for bytes that are no
     picture, a format not in FORMATS, truncation, or more than MAX_PIXELS.
     """
+    return decode_picture(data, name).image
+
+
+def decode_picture(data: bytes, name: str = "the picture") -> Picture:
+    """As `decode`, with format, number of frames and transparency; decodes once. Raises ImageError."""
     with _open(data, name) as image:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # broken metadata does not make a broken picture
-                return np.asarray(_on_white(ImageOps.exif_transpose(image)), dtype=np.uint8)
-        except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
-            raise ImageError(f"{name} cannot be decoded: {error}; replace it or leave it out") from error
+                # A GIF's frames are counted before its pixels are read, which ends at the first frame.
+                frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+                upright = ImageOps.exif_transpose(image)
+                pixels = np.asarray(_on_white(upright), dtype=np.uint8)
+                return Picture(pixels, _format(image), frames, _transparency(upright))
+        except Exception as error:  # Pillow has no closed set of errors: broken metadata can raise anything
+            told = _told(error)
+            raise ImageError(f"{name} cannot be decoded: {told}; replace it or leave it out") from error
 
 
 def identify(data: bytes, name: str = "the picture") -> tuple[str, int, int]:
     """Format, width and height in pixels, from the header alone. Raises ImageError as `decode` does."""
     with _open(data, name) as image:
-        return str(image.format), image.width, image.height
+        return _format(image), image.width, image.height
+
+
+def looks_like_svg(data: bytes) -> bool:
+    """Whether the bytes start as an SVG does: told from the bytes, as every type is."""
+    start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    return start.startswith(b"<") and b"<svg" in start
 
 
 def render_svg(data: bytes, size: int, name: str = "the picture") -> bytes:
     """Render a vector picture on white, its shortest side `size` pixels; returns PNG bytes.
 
-    Raises ImageError for bytes that are no SVG, MissingError where the renderer is not installed.
+    Raises ImageError for bytes that are no SVG, one beyond the limits, or one that the renderer cannot draw
+    in svg.DEADLINE seconds; MissingError where the renderer is not installed. Threads take turns.
     """
     try:
-        import resvg_py
+        importlib.import_module("resvg_py")
     except ImportError as error:
         raise MissingError(f"{name} is an SVG; to render it run: pip install 'lacbench[packages]'") from error
-    try:
-        text = data.decode()
-        width, height = _svg_shape(text, size)
-        if width * height > MAX_PIXELS:
-            raise ValueError(f"it is {width} × {height} pixels then, expected at most {MAX_PIXELS:,} in all")
-        drawn = resvg_py.svg_to_bytes(
-            svg_string=text,
-            background="#ffffff",
-            width=width,
-            height=height,
-            dpi=96.0,
-            skip_system_fonts=True,  # the same picture on every machine, at the price of its text
+    if len(data) > MAX_SVG_BYTES:
+        raise ImageError(
+            f"{name} is an SVG of {len(data):,} bytes; expected at most {MAX_SVG_BYTES:,}; leave it out"
         )
-        return bytes(drawn)
+    try:
+        return svg.RENDERER.draw(data, size, MAX_PIXELS)
     except ValueError as error:
         raise ImageError(f"{name} cannot be rendered: {error}; leave it out") from error
 
@@ -116,6 +139,30 @@ def encode_png(image: Array, *, bilevel: bool = False) -> bytes:
 def write_png(path: Path, image: Array, *, bilevel: bool = False) -> None:
     """Write `image` as PNG, atomically; see `encode_png`. Raises OutputError."""
     write_bytes(path, encode_png(image, bilevel=bilevel))
+
+
+def contact_sheet(images: Sequence[Array], side: int, columns: int) -> Array:
+    """Lay pictures, uint8 (H, W, 3) RGB each, small in rows on grey; returns uint8 (rows · side, …, 3).
+
+    Each is shrunk so that its longest side has at most `side` less a margin of 8 pixels.
+    """
+    rows = math.ceil(len(images) / columns)
+    sheet = np.full((max(rows, 1) * side, columns * side, 3), 235, np.uint8)
+    for number, image in enumerate(images):
+        scale = min(1.0, (side - 8) / max(image.shape[:2]))
+        width, height = (max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
+        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        top = number // columns * side + (side - height) // 2
+        left = number % columns * side + (side - width) // 2
+        sheet[top : top + height, left : left + width] = small
+    return sheet
+
+
+def encode_jpeg(image: Array, quality: int = 85) -> bytes:
+    """Encode uint8 (H, W, 3) RGB as JPEG without metadata."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
 
 
 def to_grey(image: Array) -> Array:
@@ -147,39 +194,6 @@ def resized_shape(height: int, width: int, size: int) -> tuple[int, int]:
     return max(size, round(height * size / shortest)), max(size, round(width * size / shortest))
 
 
-def _svg_shape(text: str, size: int) -> tuple[int, int]:
-    """Width and height in pixels of an SVG whose shortest side becomes `size`.
-
-    The renderer aborts the process on a huge canvas, reads local files that a picture names, and computes
-    filters without end, so it must not be asked. Raises ValueError for such pictures, and for no size.
-    """
-    if "<!ENTITY" in text:
-        raise ValueError("it defines entities")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"it is no XML ({error})") from error
-    names = {str(element.tag).rpartition("}")[2] for element in root.iter()}
-    if risky := sorted(n for n in names if n in SVG_REFUSED or n.startswith("fe")):
-        raise ValueError(f"it uses <{risky[0]}>")
-    width, height = _svg_size(root.attrib)
-    shortest = min(width, height)
-    return max(size, round(width / shortest * size)), max(size, round(height / shortest * size))
-
-
-def _svg_size(told: Mapping[str, str]) -> tuple[float, float]:
-    """Width and height in any one unit, from an SVG's root attributes; raises ValueError for none."""
-    sides = [re.fullmatch(r"\s*([\d.]+)\s*([a-z]*)\s*", told.get(key, "")) for key in ("width", "height")]
-    if sides[0] and sides[1] and sides[0][2] == sides[1][2]:
-        width, height = float(sides[0][1]), float(sides[1][1])
-    else:
-        box = [float(number) for number in re.split(r"[\s,]+", told.get("viewBox", "").strip()) if number]
-        width, height = box[2:] if len(box) == 4 else (0.0, 0.0)
-    if not (0 < width < math.inf and 0 < height < math.inf):
-        raise ValueError("it has no size")
-    return width, height
-
-
 def _open(data: bytes, name: str) -> Image.Image:
     """Open lazily and check the header: format and pixel count."""
     try:
@@ -192,12 +206,29 @@ def _open(data: bytes, name: str) -> Image.Image:
         raise ImageError(
             f"{name} has far too many pixels; expected at most {MAX_PIXELS:,}; leave it out"
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
-        raise ImageError(f"{name} cannot be opened: {error}; leave it out") from error
+    except Exception as error:  # as in decode_picture
+        raise ImageError(f"{name} cannot be opened: {_told(error)}; leave it out") from error
     pixels = image.width * image.height
     if pixels > MAX_PIXELS:
         raise ImageError(f"{name} has {pixels:,} pixels; expected at most {MAX_PIXELS:,}; leave it out")
     return image
+
+
+def _told(error: Exception) -> str:
+    """What an error says, on one line; its kind where it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _format(image: Image.Image) -> str:
+    """Container; a camera's MPO is a JPEG with a second view behind it, which is not read."""
+    return "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _transparency(image: Image.Image) -> float:
+    """One minus the mean of alpha, 0–1."""
+    if not image.has_transparency_data:
+        return 0.0
+    return 1 - float(np.asarray(image.convert("RGBA").getchannel("A")).mean()) / 255
 
 
 def _on_white(image: Image.Image) -> Image.Image:

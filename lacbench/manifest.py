@@ -1,12 +1,14 @@
 """Parquet manifests ↔ records: atomic, byte-stable, checked when read; and the data set's digest."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lacbench.errors import InputError
@@ -27,6 +29,9 @@ from lacbench.records import (
 VERSION = "2"
 """Version of the manifests; another one is refused, not guessed at."""
 
+ROWS = 10_000
+"""Rows that are written or read at a time."""
+
 _TEXT = pa.string()
 _CANDIDATE = [
     (f.name, {"score": pa.int64(), "tags": pa.list_(_TEXT)}.get(f.name, _TEXT))
@@ -37,10 +42,17 @@ _STATISTICS = [
     ("width", pa.int32()),
     ("height", pa.int32()),
     ("format", _TEXT),
+    ("frames", pa.int32()),
+    ("transparency", pa.float64()),
+    ("border", pa.float64()),
     ("colorfulness", pa.float64()),
     ("paper", pa.float64()),
     ("ink", pa.float64()),
     ("hues", pa.float64()),
+    ("chroma", pa.float64()),
+    ("solid", pa.float64()),
+    ("shading", pa.float64()),
+    ("reach", pa.float64()),
     # Never through a float column: one null would turn the bits into a double.
     ("phash", pa.binary(HASH_BYTES)),
     ("ink_hash", pa.binary(HASH_BYTES)),
@@ -59,7 +71,7 @@ MEMBERS = pa.schema(
     [("sha256", _TEXT), ("file", _TEXT), ("split", _TEXT), *_CANDIDATE, *_STATISTICS], _METADATA
 )
 """Columns of `illustrations.parquet` and `linearts.parquet`."""
-LEDGER = pa.schema([*_CANDIDATE, ("sha256", _TEXT), *_VERDICT], _METADATA)
+LEDGER = pa.schema([*_CANDIDATE, ("sha256", _TEXT), *_VERDICT, *_STATISTICS], _METADATA)
 """Columns of `ledger.parquet`."""
 PAIRS = pa.schema(
     [
@@ -77,6 +89,7 @@ PAIRS = pa.schema(
 
 _ID, _SPLIT = "[0-9a-f]{64}", "train|validation|test"
 _LICENSE_FILE = r"(licenses/[\w@.+-]+)?"
+_REASON = "[a-z-]*"
 MEMBER_FORM = {
     "sha256": _ID,
     "file": rf"images/[0-9a-f]{{2}}/{_ID}\.[a-z]+",
@@ -84,8 +97,13 @@ MEMBER_FORM = {
     "license_file": _LICENSE_FILE,
 }
 """What ids and paths look like; a data set from a stranger is read no further than its own folder."""
-LEDGER_FORM = {"sha256": f"({_ID})?", "keeper": f"({_ID})?", "license_file": _LICENSE_FILE}
-"""The same of the ledger."""
+LEDGER_FORM = {
+    "sha256": f"({_ID})?",
+    "keeper": f"({_ID})?",
+    "reason": _REASON,
+    "license_file": _LICENSE_FILE,
+}
+"""The same of the ledger; the card's pictures are named by its reasons."""
 PAIR_FORM = {"sha256": _ID, "path": rf"pairs/\d+/\d+(\.\d+)?(e-?\d+)?/{_ID}\.png", "split": _SPLIT}
 """The same of the pairs."""
 
@@ -97,14 +115,18 @@ def save_dataset(
     ledger: Iterable[LedgerEntry],
     recipe: str,
 ) -> Dataset:
-    """Write manifests, ledger and the recipe's copy; the same content gives the same bytes."""
+    """Write manifests, ledger and the recipe's copy; the same content gives the same bytes.
+
+    The ledger comes sorted by source, key and set; it is written as it comes, and never held whole.
+    """
     order = {"illustrations": tuple(illustrations), "linearts": tuple(linearts)}
-    entries = tuple(sorted(ledger, key=lambda e: (e.candidate.source, e.candidate.key, e.candidate.set)))
     write_text(folder / "recipe.toml", recipe)
-    _write(folder / "ledger.parquet", [_entry_row(e) for e in entries], LEDGER)
+    _write(folder / "ledger.parquet", (_entry_row(e) for e in ledger), LEDGER)
     for name in SETS:
         _write(folder / f"{name}.parquet", [_member_row(m) for m in order[name]], MEMBERS)
-    return Dataset(folder, digest(**order), **order, ledger=entries, recipe=recipe)
+    return Dataset(
+        folder, digest(**order), **order, ledger=LedgerFile(folder / "ledger.parquet"), recipe=recipe
+    )
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -115,10 +137,9 @@ def load_dataset(folder: Path) -> Dataset:
             f"{folder} is no data set: {missing[0]}.parquet is missing; make one: lacbench build-dataset"
         )
     order = {name: _load_members(folder / f"{name}.parquet") for name in SETS}
-    entries = _checked(folder / "ledger.parquet", _read(folder / "ledger.parquet", LEDGER), LEDGER_FORM)
-    ledger = tuple(_entry(row) for row in entries)
+    ledger = LedgerFile(folder / "ledger.parquet")
     recipe = folder / "recipe.toml"
-    text = recipe.read_text("utf-8") if recipe.is_file() else ""
+    text = recipe.read_text("utf-8", errors="replace") if recipe.is_file() else ""
     return Dataset(folder, digest(**order), **order, ledger=ledger, recipe=text)
 
 
@@ -143,44 +164,86 @@ def load_pairs(folder: Path) -> tuple[Pair, ...]:
     path = folder / "pairs.parquet"
     if not path.is_file():
         raise InputError(f"{folder} has no pairs: pairs.parquet is missing; make them with `lacbench pairs`")
-    return tuple(Pair(**row) for row in _checked(path, _read(path, PAIRS), PAIR_FORM))
+    pairs = tuple(Pair(**row) for row in _rows(path, PAIRS))
+    _check(path, PAIR_FORM)
+    return pairs
 
 
-def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
-    with atomic(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema), temporary, compression="zstd")
+class LedgerFile:
+    """A ledger on disk, read in pieces whenever it is gone through: it may be longer than memory."""
+
+    def __init__(self, path: Path) -> None:
+        """Open and check it. Raises InputError for what is no ledger of ours."""
+        self._path = path
+        with _opened(path, LEDGER) as file:
+            self._length = int(file.metadata.num_rows)
+        _check(path, LEDGER_FORM)
+
+    def __iter__(self) -> Iterator[LedgerEntry]:
+        """All entries, sorted by source, key and set."""
+        return (_entry(row) for row in _rows(self._path, LEDGER))
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return self._length
+
+    def reasons(self) -> Iterator[str]:
+        """The reason of each entry; empty for kept."""
+        return (row["reason"] for row in _rows(self._path, LEDGER, ["reason"]))
 
 
-def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+def _write(path: Path, rows: Iterable[dict[str, Any]], schema: pa.Schema) -> None:
+    """Write rows as Parquet, atomically and in pieces."""
+    remaining = iter(rows)
+    with atomic(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+        while part := list(islice(remaining, ROWS)):
+            writer.write_table(pa.Table.from_pylist(part, schema))
+
+
+@contextmanager
+def _opened(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
+    """Open a manifest. Raises InputError for another file, another version, and what breaks in reading."""
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            told = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
+            got = told.get("lacbench.manifest", "none")
+            if got != VERSION or not file.schema_arrow.equals(schema):
+                raise InputError(
+                    f"{path} is a manifest of version {got}, expected {VERSION}; build the data set again"
+                )
+            yield file
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is no manifest: {error}; build the data set again") from error
-    told = {k.decode(): v.decode() for k, v in (table.schema.metadata or {}).items()}
-    got = told.get("lacbench.manifest", "none")
-    if got != VERSION or not table.schema.equals(schema):
-        raise InputError(
-            f"{path} is a manifest of version {got}, expected {VERSION}; build the data set again"
-        )
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
+
+
+def _rows(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
+    with _opened(path, schema) as file:
+        for batch in file.iter_batches(ROWS, columns=columns):
+            yield from batch.to_pylist()
+
+
+def _check(path: Path, patterns: dict[str, str]) -> None:
+    """Raise InputError unless every value of the named columns is of its form: no path may lead outside."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(ROWS, columns=list(patterns)):
+                for column, pattern in patterns.items():
+                    values = batch.column(column)
+                    fits = pc.match_substring_regex(values, rf"\A(?:{pattern})\z")
+                    wrong = values.filter(pc.invert(pc.fill_null(fits, False)))
+                    if len(wrong):
+                        raise InputError(
+                            f"{path} has {str(wrong[0].as_py())[:80]!r} as {column}, which no manifest of "
+                            f"ours has; expected {pattern}; do not use this data set"
+                        )
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path} is no manifest: {error}; build the data set again") from error
 
 
 def _load_members(path: Path) -> tuple[Member, ...]:
-    return tuple(_member(row) for row in _checked(path, _read(path, MEMBERS), MEMBER_FORM))
-
-
-def _checked(path: Path, rows: list[dict[str, Any]], patterns: dict[str, str]) -> list[dict[str, Any]]:
-    """The rows, when every value of the named columns is of its form: no path may lead outside the folder."""
-    for column, pattern in patterns.items():
-        form = re.compile(pattern)
-        wrong = next((row[column] for row in rows if not form.fullmatch(str(row[column]))), None)
-        if wrong is not None:
-            raise InputError(
-                f"{path} has {str(wrong)[:80]!r} as {column}, which no manifest of ours has; expected "
-                f"{pattern}; do not use this data set"
-            )
-    return rows
+    members = tuple(_member(row) for row in _rows(path, MEMBERS))
+    _check(path, MEMBER_FORM)
+    return members
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:
@@ -194,17 +257,23 @@ def _member_row(member: Member) -> dict[str, Any]:
 
 
 def _entry_row(entry: LedgerEntry) -> dict[str, Any]:
-    return {**_candidate_row(entry.candidate), "sha256": entry.sha256, **asdict(entry.verdict)}
+    measures = asdict(entry.statistics) if entry.statistics else {}
+    return {**_candidate_row(entry.candidate), "sha256": entry.sha256, **asdict(entry.verdict), **measures}
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:
     return Candidate(**{name: row[name] for name, _ in _CANDIDATE} | {"tags": tuple(row["tags"])})
 
 
+def _measures(row: dict[str, Any]) -> Statistics:
+    return Statistics(**{name: row[name] for name, _ in _STATISTICS})
+
+
 def _member(row: dict[str, Any]) -> Member:
-    statistics = Statistics(**{name: row[name] for name, _ in _STATISTICS})
-    return Member(Record(row["sha256"], row["file"], _candidate(row), statistics), row["split"])
+    return Member(Record(row["sha256"], row["file"], _candidate(row), _measures(row)), row["split"])
 
 
 def _entry(row: dict[str, Any]) -> LedgerEntry:
-    return LedgerEntry(_candidate(row), Verdict(**{name: row[name] for name, _ in _VERDICT}), row["sha256"])
+    verdict = Verdict(**{name: row[name] for name, _ in _VERDICT})
+    measures = None if row["width"] is None else _measures(row)
+    return LedgerEntry(_candidate(row), verdict, row["sha256"], measures)

@@ -1,10 +1,12 @@
 """The nouns of the straight line, as frozen records. Every field says its unit."""
 
 import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 Set = Literal["illustrations", "linearts"]
 """The two sets of a data set: colour illustrations, and authentic line arts."""
@@ -56,18 +58,6 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Stored:
-    """A candidate whose bytes lie in the store, not looked into yet."""
-
-    candidate: Candidate
-    """What was offered."""
-    sha256: str
-    """Id: hexadecimal SHA-256 of the stored file's bytes."""
-    path: str
-    """Path of the stored file within the data set's folder, with forward slashes."""
-
-
-@dataclass(frozen=True)
 class Statistics:
     """What is measured of a picture once, at decoding; the filters judge by it."""
 
@@ -77,6 +67,12 @@ class Statistics:
     """Pixels."""
     format: str
     """Container the bytes are in, as Pillow names it: PNG, JPEG, WEBP …"""
+    frames: int
+    """Pictures in the file: 1 is still, more is an animation (or the pages of a TIFF)."""
+    transparency: float
+    """Area that is not opaque, 0–1: one minus the mean of alpha."""
+    border: float
+    """Share of the area in uniform bars along opposite edges, 0–1; see `lacbench.borders`."""
     colorfulness: float
     """Hasler and Süsstrunk (2003), on sRGB in 0–255: 0 is grey, over 30 is clearly coloured."""
     paper: float
@@ -85,6 +81,14 @@ class Statistics:
     """Share of pixels clearly darker than the paper, 0–1."""
     hues: float
     """Share of pixels whose colour lies off the line between paper and ink, 0–1."""
+    chroma: float
+    """Spread of the opponent colours that tone does not explain, in 0–255: one ink on any paper is near 0."""
+    solid: float
+    """Share of pixels off the paper even after lines thinner than 5% of the shortest side are closed, 0–1."""
+    shading: float
+    """The part of `solid` that is clearly lighter than the ink, 0–1: filled, but not with ink."""
+    reach: float
+    """Mean shorter side of the marks' boxes, by area of ink, as a share of the picture's shortest side."""
     phash: bytes
     """256-bit perceptual hash (32 bytes) of the grey picture; see `lacbench.hashing`."""
     ink_hash: bytes
@@ -141,6 +145,24 @@ class LedgerEntry:
     """What became of it."""
     sha256: str = ""
     """Id of the stored picture; empty where none could be stored."""
+    statistics: Statistics | None = None
+    """What was measured of it; None where it was not."""
+
+
+class Ledger(Protocol):
+    """Every candidate with its verdict; may be longer than memory."""
+
+    def __iter__(self) -> Iterator[LedgerEntry]:
+        """All entries, sorted by source, key and set."""
+        ...
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def reasons(self) -> Iterable[str]:
+        """The reason of each entry; empty for kept."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -185,8 +207,8 @@ class Dataset:
     """Colour illustrations, sorted by id."""
     linearts: tuple[Member, ...] = field(repr=False)
     """Authentic line arts, sorted by id."""
-    ledger: tuple[LedgerEntry, ...] = field(repr=False)
-    """Every candidate with its verdict, sorted by source and key."""
+    ledger: Ledger = field(repr=False, compare=False)
+    """Every candidate with its verdict, sorted by source, key and set; read anew at every iteration."""
     recipe: str = field(repr=False, default="")
     """The recipe's text, as it was run."""
 
@@ -217,5 +239,6 @@ class Dataset:
 
     def dropped(self) -> dict[str, int]:
         """How many candidates were dropped, by reason, most frequent first."""
-        reasons = [entry.verdict.reason for entry in self.ledger if not entry.verdict.kept]
-        return dict(sorted(((r, reasons.count(r)) for r in set(reasons)), key=lambda p: (-p[1], p[0])))
+        reasons = Counter(self.ledger.reasons())
+        reasons.pop("", None)
+        return dict(sorted(reasons.items(), key=lambda pair: (-pair[1], pair[0])))

@@ -16,12 +16,13 @@ from urllib.parse import quote
 from PIL import Image
 
 import lacbench
-from lacbench.card import members
+from lacbench.card import members, rights
 from lacbench.errors import ImageError, InputError, MissingError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
 from lacbench.progress import Progress, Silent
+from lacbench.reasons import REASONS
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
 from lacbench.reproduce import FLOORS, demo_command, steps
 from lacbench.scorecard import ScoreCard
@@ -40,18 +41,6 @@ PAPER = (
     ("Ci et al.", 57.06, 0.16),
 )
 """Method, FID and its spread as Ci et al. report them (2018, arXiv:1808.03240, Table 1)."""
-REASONS = {
-    "unreadable": "bytes that could not be opened as a picture",
-    "small": "pictures smaller than the recipe asks for",
-    "grey": "offered as illustrations, but without colour",
-    "uncolored": "offered as illustrations, but line drawings",
-    "colored": "offered as line arts, but with colours of their own",
-    "filled": "offered as line arts, but with too little bare paper",
-    "blank": "offered as line arts, but with hardly a line",
-    "duplicate": "the same picture as a larger or earlier one, which was kept",
-    "leak": "illustrations whose drawing is a kept line art: they would teach the test",
-}
-"""What the ledger's reasons mean, for people."""
 SIDE = 176
 """Longest side of a picture on the page, in CSS pixels; stored at twice that."""
 GLIMPSE = 96
@@ -239,13 +228,8 @@ def _counts(dataset: Dataset) -> dict[str, Counter[str]]:
 
 
 def _origins(dataset: Dataset, page: Path) -> list[dict[str, Any]]:
-    """Each set's origins with their rights, and how many pictures they gave."""
-    told = ((name, m.record.candidate) for name, m in members(dataset))
-    counts = Counter((name, c.origin, c.license, c.license_file) for name, c in told)
-    return [
-        {"set": s, "origin": o, "license": right, "file": f, "link": _link(dataset, f, page), "count": n}
-        for (s, o, right, f), n in sorted(counts.items())
-    ]
+    """Each set's sources with their rights, how many pictures they gave, and a link to the licence text."""
+    return [{**row, "link": _link(dataset, row["file"], page)} for row in rights(dataset)]
 
 
 def _link(dataset: Dataset, file: str, page: Path) -> str:

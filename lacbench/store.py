@@ -3,57 +3,88 @@
 from pathlib import Path
 
 from lacbench import hashing
+from lacbench.borders import border
 from lacbench.errors import ImageError
-from lacbench.files import sha256_bytes, write_bytes
-from lacbench.images import SUFFIXES, Array, decode, identify, read_bytes, render_svg
-from lacbench.lineart import colorfulness, for_measuring, tones
-from lacbench.records import Candidate, LedgerEntry, Record, Statistics, Stored, Verdict
+from lacbench.files import md5_bytes, sha256_bytes, write_bytes
+from lacbench.images import (
+    SUFFIXES,
+    Picture,
+    decode_picture,
+    identify,
+    looks_like_svg,
+    read_bytes,
+    render_svg,
+)
+from lacbench.lineart import chroma, colorfulness, for_measuring, forms, tones
+from lacbench.records import Statistics
 
 SVG_SIZE = 512
 """Shortest side, in pixels, at which vector pictures are rendered, on white."""
 
 
-def keep(candidate: Candidate, folder: Path) -> Stored | LedgerEntry:
-    """Put a candidate's bytes into the data set's store; vector pictures are rendered to PNG.
+def keep(file: Path, name: str, folder: Path) -> tuple[str, str, str]:
+    """Put a local file's bytes into the data set's store; vector pictures are rendered to PNG.
 
-    Bytes that are no picture get a verdict instead. Stored bytes are written once.
+    Returns id, path, and the MD5 of the bytes as they were. Raises ImageError for bytes that are no picture.
+    Stored bytes are written once.
     """
-    try:
-        data = read_bytes(candidate.path, candidate.key)
-        if candidate.path.suffix.lower() == ".svg":
-            data = render_svg(data, SVG_SIZE, candidate.key)
-        kind, _, _ = identify(data, candidate.key)
-    except ImageError as error:
-        return LedgerEntry(candidate, Verdict(False, "unreadable", str(error)))
+    original = read_bytes(file, name)
+    data, kind = prepared(original, name)
     sha256 = sha256_bytes(data)
-    path = f"images/{sha256[:2]}/{sha256}{SUFFIXES[kind]}"
+    path = store_path(sha256, kind)
     if not (folder / path).is_file():
         write_bytes(folder / path, data)
-    return Stored(candidate, sha256, path)
+    return sha256, path, md5_bytes(original)
 
 
-def measure(folder: Path, stored: Stored) -> Record | LedgerEntry:
-    """Decode a stored picture once and measure all that filters, duplicate search and splits ask for."""
+def prepared(data: bytes, name: str) -> tuple[bytes, str]:
+    """The bytes that are stored for a picture's bytes, and their format, told from the bytes alone.
+
+    An SVG is rendered. Raises ImageError for what is no picture, MissingError without the renderer.
+    """
+    if looks_like_svg(data):
+        data = render_svg(data, SVG_SIZE, name)
+    return data, identify(data, name)[0]
+
+
+def store_path(sha256: str, kind: str) -> str:
+    """Where the store keeps a file, within the data set's folder."""
+    return f"images/{sha256[:2]}/{sha256}{SUFFIXES[kind]}"
+
+
+def measure(folder: Path, stored: tuple[str, str]) -> tuple[str, Statistics | str]:
+    """Decode a stored picture (id, path) once and measure all that is asked of it later.
+
+    Returns its id with the measures, or with the reason why it has none.
+    """
+    sha256, path = stored
     try:
-        data = read_bytes(folder / stored.path, stored.candidate.key)
-        statistics = _statistics(decode(data, stored.candidate.key), identify(data)[0])
+        data = read_bytes(folder / path, path)
+        return sha256, statistics(decode_picture(data, path))
     except (ImageError, MemoryError) as error:
-        reason = str(error) or f"{stored.candidate.key} needs more memory than there is"
-        return LedgerEntry(stored.candidate, Verdict(False, "unreadable", reason), stored.sha256)
-    return Record(stored.sha256, stored.path, stored.candidate, statistics)
+        return sha256, str(error) or f"{path} needs more memory than there is"
 
 
-def _statistics(image: Array, kind: str) -> Statistics:
+def statistics(picture: Picture) -> Statistics:
+    """All that is measured of a decoded picture."""
+    image = picture.image
     small = for_measuring(image)
-    told = tones(small)
+    told, drawn = tones(small), forms(small)
     return Statistics(
         width=image.shape[1],
         height=image.shape[0],
-        format=kind,
+        format=picture.format,
+        frames=picture.frames,
+        transparency=picture.transparency,
+        border=border(small),
         colorfulness=colorfulness(small),
         paper=told.paper,
         ink=told.ink,
         hues=told.hues,
+        chroma=chroma(small),
+        solid=drawn.solid,
+        shading=drawn.shading,
+        reach=drawn.reach,
         phash=hashing.phash(image),
         ink_hash=hashing.ink_hash(image),
         sparse=hashing.is_sparse(image),

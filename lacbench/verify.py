@@ -12,7 +12,7 @@ from lacbench.files import sha256_file
 from lacbench.images import read
 from lacbench.manifest import load_dataset, load_pairs
 from lacbench.progress import Progress, Silent
-from lacbench.records import Dataset, Pair
+from lacbench.records import Dataset, Pair, Set
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,20 @@ def _check(folder: Path, check: Check) -> Difference | None:
 
 def _ledger_differences(dataset: Dataset) -> list[Difference]:
     """Every kept candidate is a member, every member a kept candidate, no candidate has two verdicts."""
-    kept = Counter((e.candidate.set, e.sha256) for e in dataset.ledger if e.verdict.kept)
     members = Counter(
         (m.record.candidate.set, m.record.sha256) for m in (*dataset.illustrations, *dataset.linearts)
     )
-    offered = Counter((e.candidate.source, e.candidate.key, e.candidate.set) for e in dataset.ledger)
-    problems = [f"keeps {sha256[:12]}… of {name}, which no manifest has" for name, sha256 in kept - members]
+    kept: Counter[tuple[Set, str]] = Counter()
+    problems, last = [], None
+    for entry in dataset.ledger:  # sorted: two verdicts on one candidate stand side by side
+        identity = (entry.candidate.source, entry.candidate.key, entry.candidate.set)
+        if identity == last:
+            problems.append(f"has more than one verdict on {identity[0]}: {identity[1]}")
+        last = identity
+        if entry.verdict.kept:
+            kept[entry.candidate.set, entry.sha256] += 1
+    problems += [f"keeps {sha256[:12]}… of {name}, which no manifest has" for name, sha256 in kept - members]
     problems += [
         f"does not keep {sha256[:12]}… of {name}, a manifest does" for name, sha256 in members - kept
     ]
-    problems += [f"has {n} verdicts on {source}: {key}" for (source, key, _), n in offered.items() if n > 1]
     return [Difference("ledger.parquet", problem) for problem in problems]

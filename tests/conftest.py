@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does;
 
 ROOT = Path(__file__).parents[1]
 ART = Path(os.environ.get("LACBENCH_ART", ROOT.parent / "shared/data/art"))
+FACTS = Path(os.environ.get("LACBENCH_FACTS", ROOT.parent / "shared/facts"))
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,14 @@ def art() -> Path:
     if not (ART / "manifest.json").is_file():
         pytest.skip(f"no shared art at {ART}; set LACBENCH_ART to a folder that has it")
     return ART
+
+
+@pytest.fixture(scope="session")
+def facts() -> Path:
+    """The shared folder of recorded answers of image boards."""
+    if not (FACTS / "booru").is_dir():
+        pytest.skip(f"no recorded answers at {FACTS}; set LACBENCH_FACTS to a folder that has booru/")
+    return FACTS / "booru"
 
 
 @pytest.fixture(scope="session")

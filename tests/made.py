@@ -6,10 +6,12 @@ import cv2
 import numpy as np
 
 from lacbench.curate import build_dataset
+from lacbench.images import Picture
 from lacbench.progress import Silent
 from lacbench.recipe import Recipe, parse_recipe
 from lacbench.records import Candidate, Dataset, Record, Set, Statistics
 from lacbench.sources.base import Answer, Source, Visit, Web
+from lacbench.store import statistics as measure_picture
 
 ZERO, FAR, FARTHER = bytes(32), b"\xf0" * 32, b"\x0f" * 32
 """Hashes that lie far apart."""
@@ -55,6 +57,16 @@ class NoWeb:
         raise AssertionError(f"{url} was asked")
 
 
+class Listener(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
 def offered(source: Source, out: Path, web: Web | None = None) -> list[Candidate]:
     """All that a source offers, from the start."""
     return [c for page in source.pages("", Visit(out, Silent(), web or NoWeb())) for c in page.candidates]
@@ -72,9 +84,25 @@ def record(
     source: str = "a",
 ) -> Record:
     """A record of made-up measures; its sha256 is its name."""
-    told = Statistics(side, side, "PNG", 40.0, 0.5, 0.2, 0.2, phash, ink or phash, sparse)
+    told = statistics(side, phash=phash, ink_hash=ink or phash, sparse=sparse)
     candidate = Candidate(source, name, set, "made up", "CC0-1.0", pair=pair, path=Path())
     return Record(name, f"images/{name[:2]}/{name}.png", candidate, told)
+
+
+def statistics(side: int = 300, **told: object) -> Statistics:
+    """Those of a colour illustration that every filter keeps, but for what is told."""
+    usual = {
+        "width": side, "height": side, "format": "PNG", "frames": 1, "transparency": 0.0, "border": 0.0,
+        "colorfulness": 40.0, "paper": 0.5, "ink": 0.2, "hues": 0.2, "chroma": 20.0, "solid": 0.4,
+        "shading": 0.3, "reach": 0.5, "phash": ZERO, "ink_hash": ZERO, "sparse": False,
+    }  # fmt: skip
+    return Statistics(**{**usual, **told})
+
+
+def measured(image: np.ndarray, set: Set, key: str = "x") -> Record:
+    """A record of a picture, as the store would measure it from a PNG."""
+    candidate = Candidate("made", key, set, "made", "CC0-1.0")
+    return Record(key, key, candidate, measure_picture(Picture(image, "PNG", 1, 0.0)))
 
 
 def flipped(hash_: bytes, bits: int) -> bytes:

@@ -1,6 +1,8 @@
 """The straight line from a recipe to a data set, on drawn pictures and on real art."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,26 +20,13 @@ from lacbench.images import write_png
 from lacbench.manifest import load_dataset
 from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 
-from made import build, draw_figure, recipe_for
+from made import Listener, build, draw_figure, recipe_for
 
 
 def tree(folder: Path) -> dict[str, str]:
     """Digest of every file but the resumable state."""
     files = (p for p in folder.rglob("*") if p.is_file() and "work" not in p.relative_to(folder).parts)
     return {p.relative_to(folder).as_posix(): sha256_file(p) for p in files}
-
-
-class Notes:
-    """A listener that remembers what it is told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def track(self, items, label, total=None):
-        yield from items
-
-    def say(self, message: str) -> None:
-        self.said.append(message)
 
 
 def test_every_candidate_has_one_verdict(drawn_art: Path, tmp_path: Path) -> None:
@@ -82,10 +71,10 @@ def test_workers_and_repetition_change_no_byte(drawn_art: Path, tmp_path: Path) 
 
 def test_a_second_run_does_nothing_and_a_changed_source_is_noticed(drawn_art: Path, tmp_path: Path) -> None:
     first = build(drawn_art, tmp_path / "data")
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "data").rglob("*") if p.is_file()}
-    notes = Notes()
+    before = {p: (tmp_path / "data" / p).stat().st_mtime_ns for p in tree(tmp_path / "data")}
+    notes = Listener()
     assert build(drawn_art, tmp_path / "data", progress=notes) == first
-    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert {p: (tmp_path / "data" / p).stat().st_mtime_ns for p in before} == before
     assert "nothing changed" in notes.said[-1]
     write_png(drawn_art / "illustrations/new.png", draw_figure(60)[0])
     assert len(build(drawn_art, tmp_path / "data").illustrations) == 13
@@ -121,10 +110,11 @@ def test_a_source_that_cannot_be_read_here_is_left_out_and_said(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     packages = (
-        '[[sources]]\nname = "p"\nkind = "packages"\nclient = "npm"\npackages = ["x"]\nlinearts = ["*"]'
+        '[[sources]]\nname = "p"\nkind = "packages"\nclient = "npm"\npackages = ["x"]\n'
+        'linearts = ["*"]\nillustrations = ["i/*"]\n'
     )
     both = parse_recipe(recipe_for(drawn_art).text + packages)
-    notes = Notes()
+    notes = Listener()
     build_dataset(both, tmp_path / "data", progress=notes)
     told = "left out, npm is not on this machine; install it to have its packages"
     assert f"source p: {told}" in notes.said
@@ -139,8 +129,14 @@ def test_the_card_tells_counts_rights_and_reasons(drawn_art: Path, tmp_path: Pat
     dataset = build(drawn_art, tmp_path / "data")
     card = (tmp_path / "data/card.md").read_text()
     assert dataset.digest in card
-    assert "| linearts | folder art | CC0-1.0 | none | 5 |" in card
-    assert "| small | 1 |" in card
+    assert "| linearts | art | CC0-1.0 |  | folder art | 5 |" in card
+    assert "| small | smaller than the recipe asks for | 1 |" in card
+    facts = json.loads((tmp_path / "data/card.json").read_text())
+    assert facts["dropped"] == {"small": 1}
+    assert facts["candidates"] == 18
+    for name in re.findall(r"!\[[^]]*\]\((card/[^)]*)\)", card):
+        assert (tmp_path / "data" / name).stat().st_size > 100
+    assert {p.name for p in (tmp_path / "data/card").iterdir()} >= {"kept-linearts.jpg", "dropped-small.jpg"}
 
 
 def test_time_zone_locale_and_folder_change_no_byte(drawn_art: Path, tmp_path: Path) -> None:

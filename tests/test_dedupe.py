@@ -8,13 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lacbench import dedupe
-from lacbench.dedupe import cross_pairs, distance, drop_duplicates, groups, near_pairs
+from lacbench.dedupe import cross_pairs, distance, drop_leaks, drop_repeats, groups, near_pairs
 from lacbench.errors import InputError
 from lacbench.recipe import DedupeSpec
+from lacbench.records import LedgerEntry, Record
 
 from made import FAR, FARTHER, ZERO, flipped, record
 
 SPEC = DedupeSpec()
+
+
+def drop_duplicates(
+    records: list[Record], spec: DedupeSpec, sources: list[str]
+) -> tuple[list[Record], list[LedgerEntry]]:
+    """Within each set, then across the two, as a build does without targets."""
+    linearts, dropped = drop_repeats(records, "linearts", spec, sources)
+    illustrations, more = drop_repeats(records, "illustrations", spec, sources)
+    illustrations, leaks = drop_leaks(illustrations, linearts, spec)
+    return illustrations + linearts, dropped + more + leaks
 
 
 @st.composite

@@ -1,22 +1,15 @@
-"""Paper of any tint, and the filters that ask about it."""
-
-import json
-from pathlib import Path
+"""Paper of any tint, and what is measured against it."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from lacbench.filters import judge
-from lacbench.images import read
-from lacbench.lineart import clean, colorfulness, paper_color, tones
-from lacbench.recipe import FilterSpec
-from lacbench.records import Candidate, Record, Set, Statistics
+from lacbench.lineart import chroma, clean, colorfulness, forms, paper_color, tones
 
 from made import draw_figure
 
-LIMITS = FilterSpec()
 PAPERS = {
     "white": (255, 255, 255),
     "peach": (240, 200, 176),
@@ -30,15 +23,6 @@ def on_paper(lines: np.ndarray, paper: tuple[int, int, int]) -> np.ndarray:
     return np.rint(lines / 255 * np.array(paper)).astype(np.uint8)
 
 
-def record_of(image: np.ndarray, name: Set, file: str = "x") -> Record:
-    told = tones(image)
-    statistics = Statistics(
-        image.shape[1], image.shape[0], "PNG", colorfulness(image), told.paper, told.ink, told.hues,
-        bytes(32), bytes(32), False,
-    )  # fmt: skip
-    return Record(file, file, Candidate("s", file, name, "made", "CC0-1.0"), statistics)
-
-
 @pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
 def test_paper_is_found_and_cleaned(paper: tuple[int, int, int]) -> None:
     lines = draw_figure(1)[1]
@@ -49,50 +33,49 @@ def test_paper_is_found_and_cleaned(paper: tuple[int, int, int]) -> None:
     assert np.abs(cleaned.astype(int) - lines[..., 0]).mean() < 2
 
 
+def reference_tones(image: np.ndarray) -> tuple[float, float, float]:
+    """The same, row by row in float64."""
+    pixels = image.reshape(-1, 3).astype(np.float64)
+    offset = pixels - paper_color(image)
+    luma = offset @ np.array([0.299, 0.587, 0.114])
+    axis = offset[luma <= np.quantile(luma, 0.01)].mean(axis=0) if (luma < -48).any() else -paper_color(image)
+    unit = axis / (np.linalg.norm(axis) or 1.0)
+    off_line = np.linalg.norm(offset - (offset @ unit)[:, None] * unit, axis=1) > 28
+    on_paper = np.abs(offset).max(axis=1) <= 24
+    return on_paper.mean(), (luma < -48).mean(), off_line.mean()
+
+
+@given(arrays(np.uint8, (12, 9, 3)))
+def test_tones_are_those_of_the_formula(image: np.ndarray) -> None:
+    told = tones(image)
+    assert (told.paper, told.ink, told.hues) == pytest.approx(reference_tones(image), abs=2 / 108)
+
+
 @pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
-def test_drawings_on_tinted_paper_are_line_art_and_no_illustrations(paper: tuple[int, int, int]) -> None:
-    drawing = on_paper(draw_figure(2)[1], paper)
-    assert judge([record_of(drawing, "linearts")], LIMITS)[1] == []
-    (entry,) = judge([record_of(drawing, "illustrations")], LIMITS)[1]
-    assert entry.verdict.reason in {"grey", "uncolored"}
+def test_one_ink_on_any_paper_has_no_chroma(paper: tuple[int, int, int]) -> None:
+    assert chroma(on_paper(draw_figure(2)[1], paper)) < 0.6
+    assert chroma(draw_figure(2)[0]) > 10
 
 
-def test_each_reason() -> None:
-    color, lines = draw_figure(3)
-    white = np.full_like(color, 255)
-    night = np.zeros_like(color)
-    night[::7] = 255
-    cases = [
-        (color, "linearts", "colored"),
-        (white, "linearts", "blank"),
-        (np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (240, 1, 3)), "linearts", "filled"),
-        (color[:100], "illustrations", "small"),
-        (np.tile(np.arange(240, dtype=np.uint8)[None, :, None], (240, 1, 3)), "illustrations", "grey"),
-        (on_paper(lines, PAPERS["peach"]), "illustrations", "uncolored"),
-    ]
-    for image, name, reason in cases:
-        (entry,) = judge([record_of(image, name)], LIMITS)[1]
-        assert entry.verdict.reason == reason
-        assert entry.verdict.detail
+@given(st.integers(0, 255), st.integers(0, 255))
+def test_chroma_is_what_tone_does_not_explain(first: int, second: int) -> None:
+    """Closed form: two colours of one tone differ by chroma, two greys do not."""
+    grey = np.array([[[first] * 3, [second] * 3]], np.uint8)
+    assert chroma(grey) == 0
+    pair = np.array([[[100, 100, 100], [140, 83, 83]]], np.uint8)  # both of tone 100
+    assert chroma(pair) == pytest.approx(np.hypot(57 / 2, 28.5 / 2))
 
 
-def test_what_is_kept_has_no_reason() -> None:
-    kept, dropped = judge([record_of(draw_figure(4)[0], "illustrations")], LIMITS)
-    assert (len(kept), dropped) == (1, [])
-
-
-@pytest.mark.art
-def test_real_art_is_told_apart(art: Path) -> None:
-    """On the 809 labelled pictures: precision and recall of line art against colour at least 0.97."""
-    labels = json.loads((art / "manifest.json").read_text())
-    chosen = [e for i, e in enumerate(labels) if e["set"] == "linearts" or i % 6 == 0]
-    taken = {"linearts": 0, "illustrations": 0}
-    for entry in chosen:
-        record = record_of(read(art / entry["file"]), "linearts", entry["file"])
-        taken[entry["set"]] += len(judge([record], LIMITS)[0])
-    drawings = sum(e["set"] == "linearts" for e in chosen)
-    assert taken["linearts"] / drawings >= 0.97
-    assert taken["linearts"] / max(1, sum(taken.values())) >= 0.97
+def test_forms_know_lines_from_fillings() -> None:
+    color, lines = draw_figure(5)
+    thin, filled = forms(lines), forms(color)
+    assert thin.solid < 0.01 < 0.2 < filled.solid
+    assert thin.shading < 0.01 < 0.2 < filled.shading
+    spot = np.full((200, 200, 3), 255, np.uint8)
+    spot[50:150, 50:150] = 0
+    assert forms(spot).solid == pytest.approx(0.25, abs=0.01)
+    assert forms(spot).shading == 0
+    assert forms(spot).reach == pytest.approx(0.5, abs=0.02)
 
 
 @given(st.integers(0, 255))

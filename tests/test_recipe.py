@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from lacbench.curate import build_dataset
 from lacbench.errors import RecipeError
+from lacbench.plan import plan
 from lacbench.recipe import load_recipe, parse_recipe
 
 GOOD = """
@@ -44,10 +46,37 @@ def test_package_names_are_checked(name: str) -> None:
         parse_recipe(text)
 
 
-@pytest.mark.parametrize("name", ["open-art"])
+@pytest.mark.parametrize("name", ["open-art", "paper"])
 def test_shipped_recipes_hold_and_are_found_by_name(name: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LACBENCH_CONTACT", "me@example.org")
     assert load_recipe(Path(name)).name == name
+
+
+def test_sites_are_asked_by_somebody_who_can_be_reached(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("LACBENCH_CONTACT", raising=False)
+    with pytest.raises(
+        RecipeError, match="LACBENCH_CONTACT in the environment, to your mail address or page"
+    ):
+        build_dataset(load_recipe(Path("paper")), tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    assert any("NO CONTACT" in line for line in plan(load_recipe(Path("paper"))).lines)
+    monkeypatch.setenv("LACBENCH_CONTACT", "nobody")
+    with pytest.raises(RecipeError, match="got 'nobody'"):
+        load_recipe(Path("paper"))
+    monkeypatch.setenv("LACBENCH_CONTACT", "https://example.org/me")
+    recipe = load_recipe(Path("paper"))
+    assert recipe.collect.contact == "https://example.org/me" and "example.org/me" not in recipe.text
+    named = parse_recipe(recipe.text + '\n[collect]\ncontact = "me@example.org"\n')
+    assert named.collect.contact == "me@example.org"
+
+
+def test_the_papers_recipe_is_what_the_paper_says(monkeypatch) -> None:
+    monkeypatch.setenv("LACBENCH_CONTACT", "me@example.org")
+    recipe = load_recipe(Path("paper"))
+    assert (recipe.targets.illustrations, recipe.targets.linearts) == (21_930, 2_779)
+    assert {rating for source in recipe.sources for rating in source.ratings} == {"general", "safe"}
+    assert [source.set for source in recipe.sources] == ["illustrations", "linearts", "linearts"]
 
 
 @pytest.mark.parametrize(
@@ -78,3 +107,15 @@ def test_two_sources_of_one_name() -> None:
 def test_no_such_recipe_names_the_shipped_ones(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="one that ships with lacbench: open-art"):
         load_recipe(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        ('kind = "danboru"', "unknown kind 'danboru', did you mean `danbooru`"),
+        ('kind = "danbooru"', r"sources\.0\.set: Field required"),
+    ],
+)
+def test_a_lone_source_of_bare_keys(table: str, told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        parse_recipe(f'name = "x"\n[[sources]]\nname = "a"\n{table}\n')

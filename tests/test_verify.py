@@ -59,12 +59,13 @@ def test_a_single_flipped_bit_is_found(dataset: Dataset) -> None:
 
 def test_ledger_and_manifests_are_compared(dataset: Dataset) -> None:
     kept = load_dataset(dataset.folder)
-    twice = (*kept.ledger[1:], kept.ledger[-1])
+    entries = list(kept.ledger)
+    twice = (*entries[1:], entries[-1])
     save_dataset(kept.folder, kept.illustrations, kept.linearts[1:], twice, kept.recipe)
     told = [d.problem for d in verify(dataset.folder).differences]
     assert sum("which no manifest has" in t for t in told) == 2  # the line art, and the doubled entry
     assert sum("a manifest does" in t for t in told) == 1
-    assert sum(t.startswith("has 2 verdicts on art: ") for t in told) == 1
+    assert sum(t.startswith("has more than one verdict on art: ") for t in told) == 1
 
 
 def test_no_data_set(tmp_path: Path) -> None:

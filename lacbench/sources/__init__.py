@@ -4,12 +4,25 @@ from importlib.metadata import entry_points
 
 from lacbench.errors import RecipeError
 from lacbench.sources.base import Page, Source, Visit
+from lacbench.sources.danbooru import Danbooru
+from lacbench.sources.dump import Dump
 from lacbench.sources.folder import Folder
+from lacbench.sources.gelbooru import Gelbooru
+from lacbench.sources.moebooru import Moebooru
 from lacbench.sources.packages import Packages
+from lacbench.sources.urls import Urls
 
 __all__ = ["Page", "Source", "Visit", "kinds", "open_kind"]
 
-_OWN: dict[str, type[Source]] = {"folder": Folder, "packages": Packages}
+_OWN: dict[str, type[Source]] = {
+    "danbooru": Danbooru,
+    "dump": Dump,
+    "folder": Folder,
+    "gelbooru": Gelbooru,
+    "moebooru": Moebooru,
+    "packages": Packages,
+    "urls": Urls,
+}
 
 GROUP = "lacbench.sources"
 """Entry points by which others add kinds of sources."""

@@ -107,8 +107,13 @@ class Source(BaseModel, ABC):
             InputError: the source holds nothing that the recipe asks for.
         """
 
+    def sets(self) -> tuple[Set, ...]:
+        """The sets it may offer pictures for: a field `set` names the only one."""
+        only: Set | None = getattr(self, "set", None)
+        return (only,) if only else SETS
+
     def accepts(self, candidate: Candidate) -> Verdict:
-        """The source's own verdict on a candidate, before anything is fetched."""
+        """The source's own verdict on a candidate, before anything is fetched; reasons are of `[a-z-]+`."""
         return KEPT
 
     def stamp(self) -> str | None:
@@ -147,10 +152,15 @@ class Globbed(Source):
                 raise ValueError(f"glob {glob!r} leads outside; write it relative to the source")
         return globs
 
+    def sets(self) -> tuple[Set, ...]:
+        """Those that it has globs for."""
+        return tuple(name for name in SETS if getattr(self, name))
+
     @model_validator(mode="after")
     def _some_globs(self) -> Self:
         if not (self.illustrations or self.linearts):
-            raise ValueError("a source needs globs under `illustrations`, `linearts`, or both")
+            more = ", or `set` for all of its pictures" if "set" in type(self).model_fields else ""
+            raise ValueError(f"a source needs globs under `illustrations`, `linearts`, or both{more}")
         return self
 
 

@@ -28,7 +28,8 @@ def run(art: Path, out: Path) -> Demo:
 
 
 def stamps(folder: Path) -> dict[Path, int]:
-    rewritten = {"report.html", "hints.json", "pairs.parquet", "config.json"}
+    # In the journal local sources are listed anew every time.
+    rewritten = {"report.html", "hints.json", "pairs.parquet", "config.json", "journal.sqlite"}
     files = (p for p in folder.rglob("*") if p.is_file() and p.parent.name != "cards")
     return {p: p.stat().st_mtime_ns for p in files if p.name not in rewritten}
 

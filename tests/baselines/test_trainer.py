@@ -173,7 +173,7 @@ def test_it_learns_to_colour(tmp_path: Path, data) -> None:
 def paint(lines: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     """The drawing filled with one colour, but for a green corner, which makes it an illustration."""
     filled = np.where(lines > 128, color, 0).astype(np.uint8)
-    filled[:30, :30] = (30, 160, 60)
+    filled[:60, :60] = (30, 160, 60)
     return filled
 
 

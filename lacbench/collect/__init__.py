@@ -1,0 +1,4 @@
+"""The polite way to sites: paced, patient, guarded, resumable.
+
+pace.py, guard.py → client.py (questions to APIs) → robots.py, download.py (a file) → collector.py (many).
+"""
