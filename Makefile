@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-filters format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-filters bench-search format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -56,6 +56,9 @@ bench-collect: $(READY)  ## collecting against img2dataset, on the same local se
 
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)
+
+bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
+	$(BIN)/python benchmarks/search.py $(ART)
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -11,7 +11,7 @@ from pathlib import Path
 import lacbench
 from lacbench.card import write_card
 from lacbench.collect.client import Client
-from lacbench.dedupe import drop_leaks, drop_repeats
+from lacbench.dedupe import drop_leaks, drop_repeats, review
 from lacbench.engine import Engine, Local
 from lacbench.errors import InputError, OutputError, RecipeError
 from lacbench.exclusions import FILE as EXCLUDED
@@ -20,7 +20,7 @@ from lacbench.files import make_folder, read_json, sha256_lines, sweep, write_js
 from lacbench.filters import classify, declared, judge
 from lacbench.gather import PARTS, Gatherer, stamp
 from lacbench.journal import JOURNAL, Fetched, Journal
-from lacbench.manifest import load_dataset, save_dataset
+from lacbench.manifest import load_dataset, save_dataset, save_review
 from lacbench.offers import Offers
 from lacbench.progress import Progress, Silent, Status
 from lacbench.reasons import REASONS
@@ -75,8 +75,9 @@ def build_dataset(
         (out / DONE).unlink(missing_ok=True)
         unique, decided = build.collect(offers, engine, progress)
         build.remove_excluded(decided)
-        illustrations, linearts = assign_splits(unique, recipe)
+        illustrations, linearts = assign_splits(unique, recipe, engine)
         dataset = save_dataset(out, illustrations, linearts, build.ledger(decided), recipe.text)
+        save_review(out, review(unique, recipe.dedupe))
         write_card(dataset, offers.left_out, journal.asked())
         _check_not_empty(dataset)
         shutil.rmtree(out / PARTS, ignore_errors=True)  # of files that could not be had
@@ -168,7 +169,7 @@ class Build:
                 taken[kind] += offers.take(kind, wanted[kind])
             offers.check_some()
             gatherer.gather(engine, progress, offers.found, self._reason)
-            unique, decided = self._decide(targets)
+            unique, decided = self._decide(targets, engine)
             for kind in SETS:
                 have = sum(r.candidate.set == kind for r in unique)
                 left = kind not in offers.exhausted
@@ -183,7 +184,7 @@ class Build:
         gatherer.recover()
         return gatherer
 
-    def _decide(self, targets: dict[Set, int | None]) -> tuple[list[Record], Decided]:
+    def _decide(self, targets: dict[Set, int | None], engine: Engine) -> tuple[list[Record], Decided]:
         """Records that stay, and a verdict on every candidate that was taken."""
         records: list[Record] = []
         ended: list[LedgerEntry] = []
@@ -197,9 +198,9 @@ class Build:
         kept, dropped = judge(records, self.recipe.filters)
         kept, declined = classify(kept, self.recipe.filters, self.out)
         names = [source.name for source in self.recipe.sources]
-        linearts, repeats = drop_repeats(kept, "linearts", self.recipe.dedupe, names)
+        linearts, repeats = drop_repeats(kept, "linearts", self.recipe.dedupe, names, engine)
         linearts, surplus = self._trim(linearts, targets["linearts"])
-        illustrations, more = drop_repeats(kept, "illustrations", self.recipe.dedupe, names)
+        illustrations, more = drop_repeats(kept, "illustrations", self.recipe.dedupe, names, engine)
         # Only line arts that stay can be leaked.
         illustrations, leaks = drop_leaks(illustrations, linearts, self.recipe.dedupe)
         illustrations, rest = self._trim(illustrations, targets["illustrations"])

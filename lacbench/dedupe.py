@@ -1,52 +1,25 @@
-"""Which pictures are the same: exact near-duplicate search, groups, one keeper each."""
+"""Which pictures are the same: groups, one keeper each, and what a person should look at."""
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from lacbench.errors import InputError
+from lacbench.engine import Engine
 from lacbench.hashing import to_array
 from lacbench.recipe import DedupeSpec
-from lacbench.records import LedgerEntry, Record, Set, Verdict
+from lacbench.records import SETS, LedgerEntry, Record, Set, Verdict
+from lacbench.search import cross_pairs, near_edges, near_pairs
 
-TILE = 2048
-"""Rows compared at a time: bounds the memory to TILE² distances."""
-
-
-def near_pairs(hashes: NDArray[np.uint8], threshold: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All pairs of hashes within a Hamming distance, exactly.
-
-    Args:
-        hashes: uint8 (N, B), B a multiple of 8 bytes.
-        threshold: largest distance, in bits.
-
-    Returns:
-        int64 (P, 2) index pairs i < j in lexical order, and int64 (P,) distances.
-    """
-    pairs, distances = cross_pairs(hashes, hashes, threshold)
-    once = pairs[:, 0] < pairs[:, 1]
-    return pairs[once], distances[once]
-
-
-def cross_pairs(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], threshold: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All pairs (i of a, j of b) within a Hamming distance: int64 (P, 2) in lexical order, and (P,) bits."""
-    words_a, words_b = _words(a), _words(b)
-    found: list[NDArray[np.int64]] = [np.empty((0, 3), np.int64)]
-    for top in range(0, len(a), TILE):
-        for left in range(0, len(b), TILE):
-            tile = _distances(words_a[top : top + TILE], words_b[left : left + TILE])
-            i, j = np.nonzero(tile <= threshold)
-            found.append(np.stack([i + top, j + left, tile[i, j].astype(np.int64)], axis=1))
-    table = np.concatenate(found)
-    table = table[np.lexsort((table[:, 1], table[:, 0]))]
-    return table[:, :2], table[:, 2]
+__all__ = ["cross_pairs", "distance", "drop_leaks", "drop_repeats", "groups", "near_pairs", "review"]
 
 
 def drop_repeats(
-    records: list[Record], name: Set, spec: DedupeSpec, sources: list[str]
+    records: list[Record],
+    name: Set,
+    spec: DedupeSpec,
+    sources: list[str],
+    engine: Engine | None = None,
 ) -> tuple[list[Record], list[LedgerEntry]]:
     """Keep one record of each duplicate group of one set.
 
@@ -61,9 +34,10 @@ def drop_repeats(
         return not candidate.pair, -record.area, rank[candidate.source], record.sha256, candidate.key
 
     ordered = sorted(chosen, key=best_first)
+    labels = groups(ordered, getattr(spec, name), engine)
     keepers: dict[int, Record] = {}
     dropped = []
-    for record, group in zip(ordered, groups(ordered, getattr(spec, name)).tolist(), strict=True):
+    for record, group in zip(ordered, labels.tolist(), strict=True):
         keeper = keepers.setdefault(group, record)
         if keeper is not record:
             dropped.append(_repeat(record, keeper))
@@ -102,17 +76,33 @@ def drop_leaks(
     return [r for r in illustrations if id(r) not in gone], dropped
 
 
-def groups(records: list[Record], threshold: int) -> NDArray[np.int64]:
+def review(records: list[Record], spec: DedupeSpec) -> list[tuple[str, str, int]]:
+    """Kept records of a set that are nearly duplicates: (lesser id, greater id, bits of 256), nearest first.
+
+    Their distance lies above the set's threshold, up to its `review_…`: mostly different pictures, with
+    crops and redrawings among them that only a person can tell. Hashes that say little are left out.
+    """
+    found = []
+    for name in SETS:
+        drop, look = getattr(spec, name), getattr(spec, f"review_{name}")
+        told = [r for r in records if r.candidate.set == name and not r.statistics.sparse]
+        pairs, bits = near_pairs(to_array([r.statistics.phash for r in told]), look)
+        for (i, j), bit in zip(pairs[bits > drop].tolist(), bits[bits > drop].tolist(), strict=True):
+            found.append((*sorted([told[i].sha256, told[j].sha256]), bit))
+    return sorted(found, key=lambda pair: (pair[2], pair))
+
+
+def groups(records: list[Record], threshold: int, engine: Engine | None = None) -> NDArray[np.int64]:
     """Label (N,) of each record's group: equal bytes, or a chain of hashes within `threshold` bits.
 
-    Records whose hash says little (`sparse`) join by equal bytes only.
+    Records whose hash says little (`sparse`) join by equal bytes only. Very many are searched on the engine.
     """
     ids = np.unique([r.sha256 for r in records], return_inverse=True)[1]
     first = {label: i for i, label in reversed(list(enumerate(ids.tolist())))}
     same = np.array([[first[label], i] for i, label in enumerate(ids.tolist())], np.int64).reshape(-1, 2)
     told = np.array([i for i, r in enumerate(records) if not r.statistics.sparse], np.int64)
-    pairs, _ = near_pairs(to_array([records[i].statistics.phash for i in told]), threshold)
-    edges = np.concatenate([same, told[pairs]]) if len(told) else same
+    near, _ = near_edges(to_array([records[i].statistics.phash for i in told]), threshold, engine)
+    edges = np.concatenate([same, told[near]])
     graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(records),) * 2)
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
@@ -128,19 +118,3 @@ def _repeat(record: Record, keeper: Record) -> LedgerEntry:
     detail = "the same bytes" if same else f"{bits} of 256 bits differ"
     verdict = Verdict(False, "duplicate", detail, keeper=keeper.sha256, distance=bits)
     return LedgerEntry(record.candidate, verdict, record.sha256, record.statistics)
-
-
-def _words(hashes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    if hashes.ndim != 2 or hashes.dtype != np.uint8 or hashes.shape[1] % 8:
-        raise InputError(
-            f"hashes must be uint8 (N, B) with B a multiple of 8, got {hashes.dtype} {hashes.shape}"
-        )
-    return np.ascontiguousarray(hashes).view(np.uint64)
-
-
-def _distances(a: NDArray[np.uint64], b: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Hamming distances (len(a), len(b)) of hashes given as (N, W) 64-bit words."""
-    total = np.zeros((len(a), len(b)), np.int64)
-    for word in range(a.shape[1]):
-        total += np.bitwise_count(a[:, None, word] ^ b[None, :, word])
-    return total

@@ -86,6 +86,8 @@ PAIRS = pa.schema(
     _METADATA,
 )
 """Columns of `pairs.parquet`."""
+REVIEW = pa.schema([("a", _TEXT), ("b", _TEXT), ("distance", pa.int32())], _METADATA)
+"""Columns of `review.parquet`: two ids, and the bits of 256 by which their hashes differ."""
 
 _ID, _SPLIT = "[0-9a-f]{64}", "train|validation|test"
 _LICENSE_FILE = r"(licenses/[\w@.+-]+)?"
@@ -152,6 +154,11 @@ def digest(illustrations: Sequence[Member], linearts: Sequence[Member]) -> str:
             for name, members in sets.items()
         }
     )
+
+
+def save_review(folder: Path, pairs: Iterable[tuple[str, str, int]]) -> None:
+    """Write `review.parquet`: kept pictures (ids a, b) that are nearly duplicates, for a person to look at."""
+    _write(folder / "review.parquet", ({"a": a, "b": b, "distance": d} for a, b, d in pairs), REVIEW)
 
 
 def save_pairs(folder: Path, pairs: Sequence[Pair]) -> None:

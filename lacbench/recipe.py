@@ -201,6 +201,11 @@ class DedupeSpec(_Table):
     """Between an illustration and a line art, by ink hash."""
     together: int = Field(default=64, ge=0, le=255)
     """Illustrations up to this distance are no duplicates yet, but never fall into different splits."""
+    review_illustrations: int = Field(default=40, ge=0, le=255)
+    """Kept illustrations up to this distance are listed for a person. Of pictures cropped by 2% a side,
+    62% lie within 32 bits of the whole one and 94% within 40; among 737 pictures 10 pairs lie between."""
+    review_linearts: int = Field(default=40, ge=0, le=255)
+    """Kept line arts up to this distance, likewise."""
 
 
 class SplitSpec(_Table):

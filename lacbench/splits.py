@@ -3,11 +3,14 @@
 import hashlib
 
 from lacbench.dedupe import groups
+from lacbench.engine import Engine
 from lacbench.recipe import Recipe
 from lacbench.records import Member, Record, Split
 
 
-def assign_splits(records: list[Record], recipe: Recipe) -> tuple[list[Member], list[Member]]:
+def assign_splits(
+    records: list[Record], recipe: Recipe, engine: Engine | None = None
+) -> tuple[list[Member], list[Member]]:
     """Split the records into illustrations and line arts, each sorted by id, each with its split.
 
     Line arts are `test`; so is every illustration that is the true coloured version of one, together with
@@ -16,7 +19,7 @@ def assign_splits(records: list[Record], recipe: Recipe) -> tuple[list[Member], 
     """
     linearts = sorted((r for r in records if r.candidate.set == "linearts"), key=lambda r: r.sha256)
     illustrations = sorted((r for r in records if r.candidate.set == "illustrations"), key=lambda r: r.sha256)
-    labels = groups(illustrations, recipe.dedupe.together).tolist() if illustrations else []
+    labels = groups(illustrations, recipe.dedupe.together, engine).tolist() if illustrations else []
     held_pairs = {r.candidate.pair for r in linearts} - {""}
     held = {g for r, g in zip(illustrations, labels, strict=True) if r.candidate.pair in held_pairs}
     least = {g: r.sha256 for r, g in reversed(list(zip(illustrations, labels, strict=True)))}

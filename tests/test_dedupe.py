@@ -1,15 +1,12 @@
-"""Duplicate search against brute force; groups, keepers, leaks."""
+"""Groups, keepers, leaks, and what is left for review."""
 
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacbench import dedupe
-from lacbench.dedupe import cross_pairs, distance, drop_leaks, drop_repeats, groups, near_pairs
-from lacbench.errors import InputError
+from lacbench.dedupe import distance, drop_leaks, drop_repeats, groups, review
 from lacbench.recipe import DedupeSpec
 from lacbench.records import LedgerEntry, Record
 
@@ -46,42 +43,6 @@ def hash_tables(draw: st.DrawFn) -> np.ndarray:
         table = centers[random.integers(3, size=count)]
         table = table ^ (random.random((count, width)) < 0.05).astype(np.uint8)
     return table
-
-
-@given(hash_tables(), st.integers(0, 256))
-@settings(max_examples=200, deadline=None)
-def test_near_pairs_equals_brute_force(table: np.ndarray, threshold: int) -> None:
-    rows = [int.from_bytes(row.tobytes()) for row in table]
-    expected = [
-        (i, j, (rows[i] ^ rows[j]).bit_count())
-        for i in range(len(rows))
-        for j in range(i + 1, len(rows))
-        if (rows[i] ^ rows[j]).bit_count() <= threshold
-    ]
-    pairs, distances = near_pairs(table, threshold)
-    assert pairs.dtype == distances.dtype == np.int64
-    assert [(*p, d) for p, d in zip(pairs.tolist(), distances.tolist(), strict=True)] == expected
-
-
-def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = np.random.default_rng(1).integers(0, 4, (50, 8)).astype(np.uint8)
-    whole = near_pairs(table, 10)
-    monkeypatch.setattr(dedupe, "TILE", 7)
-    tiled = near_pairs(table, 10)
-    assert len(whole[0]) > 50
-    assert all(np.array_equal(a, b) for a, b in zip(whole, tiled, strict=True))
-
-
-def test_cross_pairs_of_nothing() -> None:
-    pairs, distances = cross_pairs(np.empty((0, 32), np.uint8), np.zeros((3, 32), np.uint8), 256)
-    assert pairs.shape == (0, 2)
-    assert distances.shape == (0,)
-
-
-@pytest.mark.parametrize("table", [np.zeros((3, 7), np.uint8), np.zeros((3, 8)), np.zeros(8, np.uint8)])
-def test_other_tables_are_refused(table: np.ndarray) -> None:
-    with pytest.raises(InputError, match="hashes must be uint8"):
-        near_pairs(table, 3)
 
 
 def test_groups_are_chains() -> None:
@@ -139,6 +100,23 @@ def test_a_true_pair_is_no_leak() -> None:
     line = record("l", FAR, set="linearts", ink=ZERO, pair="p")
     color = record("i", FARTHER, ink=ZERO, pair="p")
     assert drop_duplicates([line, color], SPEC, ["a"])[1] == []
+
+
+def test_nearly_duplicates_are_for_review_nearest_first() -> None:
+    near, far = flipped(ZERO, 33), flipped(FAR, 40)
+    kept = [record("b", ZERO), record("a", near), record("d", FAR), record("c", far)]
+    assert review(kept, SPEC) == [("a", "b", 33), ("c", "d", 40)]
+    assert review(kept, DedupeSpec(review_illustrations=39)) == [("a", "b", 33)]
+    assert review(kept, DedupeSpec(illustrations=33)) == [("c", "d", 40)]
+    assert review([record("b", ZERO), record("a", flipped(ZERO, 32))], SPEC) == []
+    assert review([], SPEC) == []
+
+
+def test_line_arts_are_reviewed_by_themselves_and_sparse_hashes_never() -> None:
+    line = {"set": "linearts"}
+    kept = [record("a", ZERO, **line), record("b", flipped(ZERO, 25), **line), record("c", flipped(ZERO, 33))]
+    assert review(kept, SPEC) == [("a", "b", 25)]
+    assert review([kept[0], record("b", flipped(ZERO, 25), sparse=True, **line)], SPEC) == []
 
 
 @given(hash_tables(), st.randoms())
