@@ -157,7 +157,7 @@ def digest(illustrations: Sequence[Member], linearts: Sequence[Member]) -> str:
 
 
 def save_review(folder: Path, pairs: Iterable[tuple[str, str, int]]) -> None:
-    """Write `review.parquet`: kept pictures (ids a, b) that are nearly duplicates, for a person to look at."""
+    """Write `review.parquet`: kept pictures (ids a, b) that are nearly duplicates, for a person's eye."""
     _write(folder / "review.parquet", ({"a": a, "b": b, "distance": d} for a, b, d in pairs), REVIEW)
 
 

@@ -215,6 +215,9 @@ class SplitSpec(_Table):
     """Share for choosing a model."""
     test: float = Field(default=0.05, ge=0, le=1)
     """Share for scoring it."""
+    by_artist: bool = True
+    """Whether all that an artist made, where the source names one, stays on one side: also illustrations by
+    the artists of line arts, which become `test`."""
 
 
 class Recipe(_Table):

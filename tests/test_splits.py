@@ -1,6 +1,7 @@
 """Splits: the same for the same picture, by group, with the shares asked for."""
 
 import hashlib
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -77,3 +78,38 @@ def test_another_seed_is_another_split(group: str) -> None:
 
 def test_no_illustrations() -> None:
     assert assign_splits([record("l", ZERO, set="linearts")], RECIPE)[0] == []
+
+
+def by(record: Record, artist: str) -> Record:
+    return replace(record, candidate=replace(record.candidate, artist=artist))
+
+
+@given(st.lists(st.sampled_from(["", "ann", "bob", "ann bob", "Cid", "dan cid"]), min_size=1, max_size=40))
+@settings(max_examples=40, deadline=None)
+def test_an_artist_stays_on_one_side(artists: list[str]) -> None:
+    records = [by(r, artist) for r, artist in zip(made(len(artists)), artists, strict=True)]
+    told = splits(records)
+    for name in ("ann", "bob", "cid", "dan"):
+        theirs = {told[r.sha256] for r in records if name in r.candidate.artist.lower().split()}
+        assert len(theirs) <= 1
+
+
+def test_more_pictures_by_an_artist_move_nothing() -> None:
+    records = [by(r, f"artist{i % 20}") for i, r in enumerate(made(200))]
+    before, after = splits(records[:60]), splits(records)
+    assert before.items() <= after.items()
+    assert len(set(after.values())) == 3
+
+
+def test_an_artist_of_a_line_art_does_not_teach() -> None:
+    records = made(40)
+    line = by(record("l", FAR, set="linearts"), "Ann")
+    told = {
+        m.record.sha256: m.split
+        for m in assign_splits([*(by(r, "ann") for r in records[:20]), *records[20:], line], RECIPE)[0]
+    }
+    assert {told[r.sha256] for r in records[:20]} == {"test"}
+    assert {told[r.sha256] for r in records[20:]} > {"test"}
+    free = RECIPE.model_copy(update={"splits": RECIPE.splits.model_copy(update={"by_artist": False})})
+    loose = assign_splits([*(by(r, "ann") for r in records[:20]), line], free)[0]
+    assert {m.split for m in loose} > {"test"}
