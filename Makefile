@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-filters bench-search format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-search format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -53,6 +53,9 @@ lint: $(READY)   ## ruff and mypy --strict on the four source folders
 bench-collect: $(READY)  ## collecting against img2dataset, on the same local server
 	$(BIN)/python benchmarks/collect.py
 	$(BIN)/python benchmarks/collect.py --memory
+
+bench-cluster: $(READY)  ## two workers against one, on a local Dask cluster and without
+	$(BIN)/python benchmarks/cluster.py
 
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)

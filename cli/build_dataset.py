@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lacbench.cli.options import ANY_PATH, FOLDER, json_option, print_json, workers_option
+from lacbench.cli.options import ANY_PATH, FOLDER, engine_option, json_option, print_json, workers_option
 from lacbench.cli.terminal import listener
 
 
@@ -15,9 +15,17 @@ from lacbench.cli.terminal import listener
 @click.option("--refresh", is_flag=True, help="List sites again, and ask for what has changed there.")
 @click.option("--fetch-only", is_flag=True, help="Fetch files and stop; without it the command goes on.")
 @workers_option
+@engine_option
 @json_option
 def build_dataset(
-    recipe: Path, out: Path, retry: bool, refresh: bool, fetch_only: bool, workers: int, as_json: bool
+    recipe: Path,
+    out: Path,
+    retry: bool,
+    refresh: bool,
+    fetch_only: bool,
+    workers: int,
+    engine: str,
+    as_json: bool,
 ) -> None:
     """Collect, filter, dedupe and split what RECIPE names, and write manifests, ledger and card.
 
@@ -26,7 +34,7 @@ def build_dataset(
     beforehand what it would ask of whom.
     """
     from lacbench.curate import build_dataset, fetch_files
-    from lacbench.engine import Local
+    from lacbench.engine import open_engine
     from lacbench.recipe import load_recipe
 
     if fetch_only:
@@ -37,9 +45,8 @@ def build_dataset(
         else:
             click.echo(f"{status.fetched:,} of {status.wanted:,} files of sites fetched or given up")
         return
-    dataset = build_dataset(
-        load_recipe(recipe), out, Local(workers), listener(), retry=retry, refresh=refresh
-    )
+    with open_engine(engine, workers) as opened:
+        dataset = build_dataset(load_recipe(recipe), out, opened, listener(), retry=retry, refresh=refresh)
     if as_json:
         print_json(
             {

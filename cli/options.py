@@ -14,6 +14,11 @@ workers_option = click.option(
 )
 """`--workers N`; results do not depend on it."""
 
+engine_option = click.option(
+    "--engine", default="", metavar="dask://HOST:PORT", help="Work on this Dask cluster; see docs/cluster.md."
+)
+"""`--engine URL`; results do not depend on it."""
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder that may not be there yet."""
 

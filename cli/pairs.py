@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lacbench.cli.options import FOLDER, json_option, print_json, workers_option
+from lacbench.cli.options import FOLDER, engine_option, json_option, print_json, workers_option
 from lacbench.cli.terminal import listener
 
 
@@ -27,14 +27,16 @@ from lacbench.cli.terminal import listener
     help="Shortest side, in pixels, that pictures are resized to before they are drawn.",
 )
 @workers_option
+@engine_option
 @json_option
-def pairs(data: Path, sigmas: tuple[float, ...], size: int, workers: int, as_json: bool) -> None:
+def pairs(data: Path, sigmas: tuple[float, ...], size: int, workers: int, engine: str, as_json: bool) -> None:
     """Draw the lines of DATA's illustrations with XDoG; resumes."""
-    from lacbench.engine import Local
+    from lacbench.engine import open_engine
     from lacbench.manifest import load_dataset
     from lacbench.pairs import make_pairs
 
-    drawn = make_pairs(load_dataset(data), sigmas, size, Local(workers), listener())
+    with open_engine(engine, workers) as opened:
+        drawn = make_pairs(load_dataset(data), sigmas, size, opened, listener())
     if as_json:
         print_json({"pairs": len(drawn), "sigmas": sorted(sigmas), "size": size})
     else:

@@ -5,20 +5,22 @@ from pathlib import Path
 
 import click
 
-from lacbench.cli.options import FOLDER, json_option, print_json, workers_option
+from lacbench.cli.options import FOLDER, engine_option, json_option, print_json, workers_option
 from lacbench.cli.terminal import listener
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
 @workers_option
+@engine_option
 @json_option
-def verify(data: Path, workers: int, as_json: bool) -> None:
+def verify(data: Path, workers: int, engine: str, as_json: bool) -> None:
     """Read and hash every file of DATA again, and name every difference; exit status 1 when there is one."""
-    from lacbench.engine import Local
+    from lacbench.engine import open_engine
     from lacbench.verify import verify
 
-    found = verify(data, Local(workers), listener())
+    with open_engine(engine, workers) as opened:
+        found = verify(data, opened, listener())
     if as_json:
         print_json(asdict(found))
     else:

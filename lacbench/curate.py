@@ -67,7 +67,7 @@ def build_dataset(
         OutputError: the output cannot be written.
     """
     engine, progress = engine or Local(), progress or Silent()
-    with _begun(recipe, out, progress, retry, refresh) as (build, offers):
+    with _begun(recipe, out, progress, retry, refresh) as (build, offers), engine.sharing(out):
         journal = build.journal
         if not (retry or refresh or offers.left_out) and (finished := _finished(out, build.state())):
             progress.say(f"data: nothing changed, {_summary(finished)}")

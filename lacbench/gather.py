@@ -12,14 +12,14 @@ from pathlib import Path
 from lacbench.collect.client import Client, now
 from lacbench.collect.collector import Collector
 from lacbench.collect.download import Job, Outcome
-from lacbench.engine import Engine
+from lacbench.engine import KILLS, Engine
 from lacbench.errors import ImageError
 from lacbench.exclusions import Exclusions
 from lacbench.files import make_folder, output_errors
 from lacbench.journal import Fetched, Journal
 from lacbench.progress import Progress, Status
 from lacbench.records import Candidate, Statistics
-from lacbench.store import keep, measure, store_path
+from lacbench.store import keep, measure, store_path, unmeasured
 
 PARTS = "work/parts"
 """Where unfinished files lie."""
@@ -104,7 +104,8 @@ class Gatherer:
         """Store and measure what is wanted and not here yet; `found`: how many candidates there are."""
         with self._storing(progress, found) as fetched:
             waiting = [w for w in self._journal.unmeasured() if (self._out / w[1]).is_file()]
-            measured = engine.map(partial(measure, self._out), _once(chain(waiting, fetched)))
+            stored = _once(chain(waiting, fetched))
+            measured = engine.map(partial(measure, self._out.absolute()), stored, unmeasured)
             if not self._flow.to_fetch:
                 measured = progress.track(measured, "measure", len(waiting))
             for sha256, measures in measured:
@@ -123,7 +124,7 @@ class Gatherer:
     @contextmanager
     def _storing(self, progress: Progress, found: int) -> Iterator[Iterator[tuple[str, str]]]:
         """Copy local files; then lend id and path of what is fetched, as it comes, for somebody to watch."""
-        self._journal.forget_unmeasurable()
+        self._journal.forget_unmeasurable(KILLS)
         self._copy(progress)
         self._flow = Flow(found, self._journal.places(), totals=self._client.totals)
         jobs = self._jobs(self._journal.to_fetch())

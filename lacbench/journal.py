@@ -326,9 +326,12 @@ class Journal:
         ).fetchall()
         return [(sha256, path) for sha256, path in rows if re.fullmatch(_STORED, path)]
 
-    def forget_unmeasurable(self) -> None:
-        """Look once more at stored files that had no measures: they may have been fetched anew."""
-        self._run("DELETE FROM measured WHERE statistics IS NULL")
+    def forget_unmeasurable(self, but: str) -> None:
+        """Look once more at stored files that had no measures: they may have been fetched anew.
+
+        `but`: words of the reason why a file is never looked at again.
+        """
+        self._run("DELETE FROM measured WHERE statistics IS NULL AND instr(detail, ?) = 0", but)
 
     def note_measures(self, sha256: str, measures: Statistics | str) -> None:
         """Note a stored file's measures, or why it has none."""

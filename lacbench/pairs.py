@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from lacbench.engine import Engine, Local
-from lacbench.errors import InputError
+from lacbench.errors import InputError, LacbenchError
 from lacbench.images import read, resize_shortest, resized_shape, write_png
 from lacbench.manifest import load_pairs, save_pairs
 from lacbench.progress import Progress, Silent
@@ -45,13 +45,14 @@ def make_pairs(
     """
     if not dataset.illustrations:
         raise InputError(f"{dataset.folder} has no illustrations to draw lines of; mend the recipe's filters")
-    progress = progress or Silent()
+    engine, progress = engine or Local(), progress or Silent()
     pairs = tuple(p for m in dataset.illustrations for p in _planned(m, sorted(sigmas), size))
     missing = {p.sha256 for p in pairs if not (dataset.folder / p.path).is_file()}
     members = [m for m in dataset.illustrations if m.record.sha256 in missing]
-    draw = partial(_draw, dataset.folder, tuple(sigmas), size)
-    for _ in progress.track((engine or Local()).map(draw, members), "pairs", len(members)):
-        pass
+    draw = partial(_draw, dataset.folder.absolute(), tuple(sigmas), size)
+    with engine.sharing(dataset.folder):
+        for _ in progress.track(engine.map(draw, members, _undrawn), "pairs", len(members)):
+            pass
     save_pairs(dataset.folder, _merged(dataset, pairs))
     thickness = ", ".join(f"{s:g}" for s in sorted(sigmas))
     progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {thickness}")
@@ -90,3 +91,7 @@ def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) ->
     image = resize_shortest(read(folder / member.record.path), size)
     for pair in _planned(member, sigmas, size):
         write_png(folder / pair.path, xdog(image, pair.sigma), bilevel=True)
+
+
+def _undrawn(member: Member, reason: str) -> None:
+    raise LacbenchError(f"{member.record.path} {reason}; run it with more memory, or prune the picture")

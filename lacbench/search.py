@@ -275,7 +275,7 @@ def _searched(search: "_Search", hashes: Hashes, threshold: int, engine: Engine 
             whole = slice(0, len(hashes))
             yield search(hashes, _Buckets(hashes, band), choice[: number + 1], threshold, whole)
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=engine.scratch) as folder:
         file = Path(folder) / "hashes.npy"
         np.save(file, hashes)
         try:

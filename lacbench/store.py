@@ -65,6 +65,12 @@ def measure(folder: Path, stored: tuple[str, str]) -> tuple[str, Statistics | st
         return sha256, str(error) or f"{path} needs more memory than there is"
 
 
+def unmeasured(stored: tuple[str, str], reason: str) -> tuple[str, str]:
+    """What `measure` would say of a picture that kills whoever measures it."""
+    sha256, path = stored
+    return sha256, f"{path} {reason}"
+
+
 def statistics(picture: Picture) -> Statistics:
     """All that is measured of a decoded picture."""
     image = picture.image

@@ -45,8 +45,9 @@ def verify(folder: Path, engine: Engine | None = None, progress: Progress | None
     engine, progress = engine or Local(), progress or Silent()
     dataset = load_dataset(folder)
     checks = list(_checks(dataset))
-    found = progress.track(engine.map(partial(_check, folder), checks), "verify", len(checks))
-    differences = [d for d in found if d is not None]
+    with engine.sharing(folder):
+        found = engine.map(partial(_check, folder.absolute()), checks, _unchecked)
+        differences = [d for d in progress.track(found, "verify", len(checks)) if d is not None]
     differences += _ledger_differences(dataset)
     progress.say(f"verify: {len(checks)} files, {len(differences)} differences")
     return Verification(dataset.digest, len(checks), tuple(sorted(differences, key=lambda d: d.path)))
@@ -81,6 +82,10 @@ def _check(folder: Path, check: Check) -> Difference | None:
     if (height, width) != (pair.height, pair.width):
         return Difference(path, f"is {width} × {height}, expected {pair.width} × {pair.height}")
     return None
+
+
+def _unchecked(check: Check, reason: str) -> Difference:
+    return Difference(check[0], reason)
 
 
 def _ledger_differences(dataset: Dataset) -> list[Difference]:

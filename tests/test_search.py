@@ -169,6 +169,8 @@ def test_edges_span_the_pairs(table: np.ndarray, threshold: int) -> None:
 class Backwards:
     """An engine that is done with the last shard first."""
 
+    scratch = None
+
     def map(self, function, items):
         return iter([function(item) for item in reversed(list(items))])
 
