@@ -14,6 +14,7 @@ from lacbench.cli.demo import demo
 from lacbench.cli.explore import explore
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
+from lacbench.cli.leaks import leaks
 from lacbench.cli.pairs import pairs
 from lacbench.cli.prune import prune
 from lacbench.cli.recipe import recipe
@@ -56,7 +57,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    demo, recipe, build_dataset, explore, verify, prune, pairs, hints, weights, train, colorize, fid, report
+    demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, hints, weights, train, colorize, fid,
+    report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -1,0 +1,83 @@
+"""Leaks between collections: copies, changed copies, drawings and their coloured versions."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from lacbench.errors import InputError
+from lacbench.images import Array, read, write_png
+from lacbench.leaks import find_leaks
+
+from made import build, draw_figure
+
+
+def changed(image: Array) -> dict[str, Array]:
+    """Copies that look the same to anybody."""
+    height, width = image.shape[:2]
+    jpeg = cv2.imdecode(cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
+    return {
+        "same": image,
+        "small": cv2.resize(image, (width // 2, height // 2), interpolation=cv2.INTER_AREA),
+        "jpeg": jpeg,
+        "dark": (image * 0.8).astype(np.uint8),
+    }
+
+
+def test_copies_are_found_and_others_are_not(tmp_path: Path) -> None:
+    for seed in range(8):
+        write_png(tmp_path / f"a/{seed}.png", draw_figure(seed)[0])
+    for name, image in changed(draw_figure(3)[0]).items():
+        write_png(tmp_path / f"b/{name}.png", image)
+    write_png(tmp_path / "b/other.png", draw_figure(50)[0])
+    found, files = find_leaks(tmp_path / "a", tmp_path / "b")
+    assert {(leak.a, leak.b) for leak in found} == {("3.png", f"{n}.png") for n in changed(draw_figure(3)[0])}
+    assert [leak.key for leak in found if leak.b == "same.png"] == ["bytes"]
+    assert len(files) == len(found)
+
+
+def test_a_line_art_and_its_coloured_version(drawn_art: Path, tmp_path: Path) -> None:
+    dataset = build(drawn_art, tmp_path / "data")
+    write_png(tmp_path / "outside/x.png", draw_figure(102)[0])
+    write_png(tmp_path / "outside/y.png", draw_figure(300)[0])
+    (leak,), _ = find_leaks(tmp_path / "data", tmp_path / "outside")
+    (line,) = [m for m in dataset.linearts if m.record.candidate.key == "linearts/102.png"]
+    assert (leak.a, leak.b, leak.key) == (line.record.sha256, "x.png", "drawing")
+
+
+def test_a_data_set_does_not_leak_into_itself(drawn_art: Path, tmp_path: Path) -> None:
+    build(drawn_art, tmp_path / "data")
+    assert find_leaks(tmp_path / "data", tmp_path / "data")[0] == ()
+
+
+def test_flat_pictures_count_by_their_bytes_only(tmp_path: Path) -> None:
+    for name, tone in (("a/0", 200), ("b/0", 200), ("b/1", 201)):
+        write_png(tmp_path / f"{name}.png", np.full((80, 80, 3), tone, np.uint8))
+    (leak,), _ = find_leaks(tmp_path / "a", tmp_path / "b")
+    assert (leak.b, leak.key) == ("0.png", "bytes")
+
+
+def test_a_folder_without_pictures(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no pictures that can be read, and no data set"):
+        find_leaks(tmp_path, tmp_path)
+
+
+def test_the_command_draws_them_side_by_side(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_png(tmp_path / f"a/{seed}.png", draw_figure(seed)[0])
+    write_png(tmp_path / "b/copy.png", draw_figure(1)[0])
+    command = [sys.executable, "-m", "lacbench.cli.main", "leaks", "a", "b", "--json"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {
+        "pairs": [{"a": "1.png", "b": "copy.png", "distance": 0, "key": "bytes"}]
+    }
+    assert read(tmp_path / "leaks.jpg").shape == (160, 1280, 3)
+    write_png(tmp_path / "b/copy.png", draw_figure(9)[0])
+    (tmp_path / "leaks.jpg").unlink()
+    assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
+    assert not (tmp_path / "leaks.jpg").exists()
