@@ -69,7 +69,7 @@ def build_dataset(
     engine, progress = engine or Local(), progress or Silent()
     with _begun(recipe, out, progress, retry, refresh) as (build, offers), engine.sharing(out):
         journal = build.journal
-        if not (retry or refresh or offers.left_out) and (finished := _finished(out, build.state())):
+        if not (retry or refresh or offers.left_out) and (finished := _finished(build)):
             progress.say(f"data: nothing changed, {_summary(finished)}")
             return finished
         (out / DONE).unlink(missing_ok=True)
@@ -179,7 +179,7 @@ class Build:
 
     def gatherer(self) -> Gatherer:
         """What brings files in; what a killed run noted, but did not move any more, is in its place."""
-        plain = {source.name for source in self.recipe.sources if source.kind == "urls"}
+        plain = {source.name for source in self.recipe.sources if source.plain}
         gatherer = Gatherer(self.out, self.journal, self.client, plain, self.excluded)
         gatherer.recover()
         return gatherer
@@ -297,15 +297,17 @@ def _more(target: int | None, have: int, taken: int) -> int:
     return math.ceil((target - have) / max(have / max(taken, 1), LEAST_YIELD))
 
 
-def _finished(out: Path, state: dict[str, str]) -> Dataset | None:
+def _finished(build: Build) -> Dataset | None:
     """The data set that an earlier run made of the same, if it is all still there."""
-    told = read_json(out / DONE)
+    told = read_json(build.out / DONE)
+    if told is None:
+        return None
     try:
-        dataset = load_dataset(out)
+        dataset = load_dataset(build.out)
     except InputError:
         return None
     whole = all(dataset.file(m).is_file() for m in (*dataset.illustrations, *dataset.linearts))
-    return dataset if whole and told == {**state, "digest": dataset.digest} else None
+    return dataset if whole and told == {**build.state(), "digest": dataset.digest} else None
 
 
 def _check_both_sets(recipe: Recipe) -> None:

@@ -85,6 +85,8 @@ class Source(BaseModel, ABC):
 
     remote: ClassVar[bool] = False
     """Whether it asks anybody outside this machine over HTTP: then the recipe must name a contact."""
+    plain: ClassVar[bool] = False
+    """Whether its addresses come from no documented API, so that their hosts' robots.txt is asked."""
     local_paths: ClassVar[tuple[str, ...]] = ()
     """Names of the fields that are paths on this machine, relative to the recipe's folder."""
 

@@ -14,7 +14,7 @@ from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.records import KEPT, Candidate, Set, Verdict
 from lacbench.sources.answers import UnreadableError, message_of, shown
 from lacbench.sources.base import Answer, Page, Source, Visit
-from lacbench.sources.fields import no_picture, whole
+from lacbench.sources.fields import address, digest, no_picture, pixels, rating, whole, with_source
 from lacbench.sources.listing import position, within_limit
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -121,7 +121,24 @@ class Booru(Source):
 
     @abstractmethod
     def candidate(self, post: Mapping[str, Any], key: int) -> Candidate:
-        """A post as a candidate, whatever its fields hold."""
+        """A post as a candidate, whatever its fields hold; `_common` has what all boards share."""
+
+    def _common(self, post: Mapping[str, Any], key: int, page: str, source: Any, hidden: bool) -> Candidate:
+        """The post's fields that all boards name alike; hidden posts have no address."""
+        return Candidate(
+            source=self.name,
+            key=str(key),
+            set=self.set,
+            origin=with_source(f"{self.host} post {key}", source),
+            license=self.license,
+            url="" if hidden else address(post.get("file_url"), self.site),
+            page=f"{self.site}/{page}{key}",
+            rating=rating(post.get("rating"), self.letters),
+            score=whole(post.get("score")),
+            md5=digest(post.get("md5")),
+            width=pixels(post.get("width")),
+            height=pixels(post.get("height")),
+        )
 
     def identify(self, account: dict[str, SecretStr]) -> dict[str, Any]:
         """How `Web.ask` is told the account."""

@@ -1,6 +1,7 @@
 """Danbooru, and any other site of its engine."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, SecretStr
@@ -8,7 +9,7 @@ from pydantic import Field, SecretStr
 from lacbench.records import Candidate
 from lacbench.sources.answers import UnreadableError, message_of, parse_json
 from lacbench.sources.booru import Booru
-from lacbench.sources.fields import address, digest, names, pixels, rating, whole, with_source
+from lacbench.sources.fields import names, pixels
 
 ONLY = (
     "id,md5,rating,score,image_width,image_height,tag_string,tag_string_artist,source,"
@@ -63,19 +64,10 @@ class Danbooru(Booru):
     def candidate(self, post: Mapping[str, Any], key: int) -> Candidate:
         """A post; deleted and banned ones, and those that hide their file, have no address."""
         hidden = post.get("is_deleted") is True or post.get("is_banned") is True
-        return Candidate(
-            source=self.name,
-            key=str(key),
-            set=self.set,
-            origin=with_source(f"{self.host} post {key}", post.get("source")),
-            license=self.license,
-            url="" if hidden else address(post.get("file_url"), self.site),
-            page=f"{self.site}/posts/{key}",
+        return replace(
+            self._common(post, key, "posts/", post.get("source"), hidden),
             artist=" ".join(names(post.get("tag_string_artist"))),
-            rating=rating(post.get("rating"), self.letters),
-            score=whole(post.get("score")),
             tags=names(post.get("tag_string")),
-            md5=digest(post.get("md5")),
             width=pixels(post.get("image_width")),
             height=pixels(post.get("image_height")),
         )

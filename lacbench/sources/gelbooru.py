@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ from pydantic import Field
 from lacbench.records import Candidate
 from lacbench.sources.answers import UnreadableError, message_of, parse_json
 from lacbench.sources.booru import Booru
-from lacbench.sources.fields import address, digest, names, pixels, rating, whole, with_source
+from lacbench.sources.fields import digest, names
 
 METATAGS = "rating score width height user md5 parent source fav pool title updated"
 """Names of the search's terms that are no tags."""
@@ -69,23 +70,10 @@ class Gelbooru(Booru):
         """A post; deleted ones have no address."""
         hidden = post.get("status") == "deleted"
         source = post.get("source")
-        return Candidate(
-            source=self.name,
-            key=str(key),
-            set=self.set,
-            origin=with_source(
-                f"{self.host} post {key}", html.unescape(source) if isinstance(source, str) else ""
-            ),
-            license=self.license,
-            url="" if hidden else address(post.get("file_url"), self.site),
-            page=f"{self.site}/index.php?page=post&s=view&id={key}",
-            rating=rating(post.get("rating"), self.letters),
-            score=whole(post.get("score")),
-            tags=names(post.get("tags"), escaped=True),
-            md5=digest(post.get("md5")) or digest(post.get("hash")),
-            width=pixels(post.get("width")),
-            height=pixels(post.get("height")),
-        )
+        source = html.unescape(source) if isinstance(source, str) else ""
+        common = self._common(post, key, "index.php?page=post&s=view&id=", source, hidden)
+        tags = names(post.get("tags"), escaped=True)
+        return replace(common, tags=tags, md5=common.md5 or digest(post.get("hash")))
 
     def needs_account(self) -> bool:
         """Gelbooru itself answers nobody without one."""

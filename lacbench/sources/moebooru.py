@@ -1,12 +1,13 @@
 """Moebooru: yande.re, konachan, and other sites of the engine."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from lacbench.records import Candidate
 from lacbench.sources.answers import UnreadableError, message_of, parse_json
 from lacbench.sources.booru import Booru
-from lacbench.sources.fields import address, digest, names, pixels, rating, whole, with_source
+from lacbench.sources.fields import names
 
 ARTIST = "_artist"
 """Where `read` puts the artists, whom the interface names beside the posts."""
@@ -52,21 +53,10 @@ class Moebooru(Booru):
     def candidate(self, post: Mapping[str, Any], key: int) -> Candidate:
         """A post; deleted ones have no address."""
         hidden = post.get("status") == "deleted"
-        return Candidate(
-            source=self.name,
-            key=str(key),
-            set=self.set,
-            origin=with_source(f"{self.host} post {key}", post.get("source")),
-            license=self.license,
-            url="" if hidden else address(post.get("file_url"), self.site),
-            page=f"{self.site}/post/show/{key}",
+        return replace(
+            self._common(post, key, "post/show/", post.get("source"), hidden),
             artist=" ".join(names(post.get(ARTIST))),
-            rating=rating(post.get("rating"), self.letters),
-            score=whole(post.get("score")),
             tags=names(post.get("tags")),
-            md5=digest(post.get("md5")),
-            width=pixels(post.get("width")),
-            height=pixels(post.get("height")),
         )
 
 

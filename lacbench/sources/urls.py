@@ -25,6 +25,7 @@ class Urls(Source):
     """  # fmt: skip
 
     remote: ClassVar = True
+    plain: ClassVar = True
     local_paths: ClassVar = ("file",)
 
     kind: Literal["urls"]
