@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from lacbench import weights
 from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
-from lacbench.baselines.alacgan.networks import VggLocalFeatures, freeze, make_generator
+from lacbench.baselines.alacgan.frozen import VggLocalFeatures, freeze
+from lacbench.baselines.alacgan.networks import make_generator
 from lacbench.baselines.alacgan.trainer import CHECKPOINT
 from lacbench.devices import choose_device
 from lacbench.errors import IntegrityError

@@ -6,15 +6,12 @@ import pytest
 import torch
 
 from lacbench.baselines.alacgan.config import make_config
+from lacbench.baselines.alacgan.frozen import LocalFeatures, Perceptual, VggLocalFeatures, freeze
 from lacbench.baselines.alacgan.networks import (
     Block,
     Critic,
     Generator,
-    LocalFeatures,
-    Perceptual,
-    VggLocalFeatures,
     count_parameters,
-    freeze,
     initialize,
     make_critic,
     make_generator,

@@ -10,9 +10,10 @@ import torch
 from lacbench.baselines.alacgan import trainer
 from lacbench.baselines.alacgan.checkpoint import load_header, load_tensors
 from lacbench.baselines.alacgan.config import Config, make_config, parse_assignment
-from lacbench.baselines.alacgan.networks import Frozen, Perceptual
+from lacbench.baselines.alacgan.frozen import Frozen, Perceptual
 from lacbench.baselines.alacgan.painter import hint_map
-from lacbench.baselines.alacgan.trainer import CHECKPOINT, LOG, Trainer, train
+from lacbench.baselines.alacgan.step import Trainer
+from lacbench.baselines.alacgan.trainer import CHECKPOINT, LOG, train
 from lacbench.baselines.colorize import colorize
 from lacbench.errors import InputError, IntegrityError, LacbenchError, MissingError, RecipeError
 from lacbench.hints import Hint
