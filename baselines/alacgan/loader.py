@@ -38,12 +38,15 @@ class Loader:
 
     def __call__(self, number: int) -> Batch:
         """Batch `number`, on the device. Raises what making it raised."""
+        return self.crops(number).to(self._device).batch()
+
+    def crops(self, number: int) -> Crops:
+        """The same before it is sent to the device and made into numbers; this is what is waited for."""
         begun = time.perf_counter()
         try:
-            crops = self._next(self._pool, number) if self._pool else self._make(number)
+            return self._next(self._pool, number) if self._pool else self._make(number)
         finally:
             self.waited += time.perf_counter() - begun
-        return crops.to(self._device).batch()
 
     def __enter__(self) -> Self:
         return self

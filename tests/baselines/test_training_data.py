@@ -154,7 +154,7 @@ def test_alphas_are_uniform_and_of_their_own_stream() -> None:
 def test_flips_thicknesses_and_pictures_are_drawn_evenly() -> None:
     """A picture that shows its own number, column by column."""
     column = np.arange(128, dtype=np.uint8)[None, :, None]
-    pictures = [np.concatenate([np.broadcast_to(column, (128, 128, 2)), np.full((128, 128, 1), p, np.uint8)], 2)
+    pictures = [np.dstack([np.broadcast_to(column, (128, 128, 2)), np.full((128, 128), p, np.uint8)])
                 for p in range(3)]  # fmt: skip
     thick = tuple(np.full((128, 128), 255 * t, np.uint8) for t in (0, 1))
     config = CONFIG.model_copy(update={"batch": 3000})
