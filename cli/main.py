@@ -16,6 +16,7 @@ from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
 from lacbench.cli.leaks import leaks
 from lacbench.cli.pairs import pairs
+from lacbench.cli.prepare import prepare
 from lacbench.cli.prune import prune
 from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
@@ -57,8 +58,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, hints, weights, train, colorize, fid,
-    report,
+    demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights, train,
+    colorize, fid, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

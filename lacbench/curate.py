@@ -22,6 +22,7 @@ from lacbench.gather import PARTS, Gatherer, stamp
 from lacbench.journal import JOURNAL, Fetched, Journal
 from lacbench.manifest import load_dataset, save_dataset, save_review
 from lacbench.offers import Offers
+from lacbench.prepared import drop_prepared
 from lacbench.progress import Progress, Silent, Status
 from lacbench.reasons import REASONS
 from lacbench.recipe import FilterSpec, Recipe
@@ -243,6 +244,7 @@ class Build:
         for sha256 in gone - kept:
             for file in self.out.glob(f"images/??/{sha256}.*"):
                 file.unlink(missing_ok=True)
+        drop_prepared(self.out, gone - kept)
 
     def ledger(self, decided: Decided) -> Iterator[LedgerEntry]:
         """Every candidate with its one verdict, by source, key and set."""

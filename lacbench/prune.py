@@ -11,6 +11,7 @@ from lacbench.exclusions import Exclusions, load_exclusions, read_exclusions, sa
 from lacbench.files import md5_bytes
 from lacbench.journal import JOURNAL, VERSION, Journal
 from lacbench.manifest import load_dataset, load_pairs, save_dataset, save_pairs
+from lacbench.prepared import drop_prepared
 from lacbench.records import SETS, Dataset, LedgerEntry, Verdict
 
 
@@ -31,7 +32,8 @@ def prune(folder: Path, exclude: Path) -> Pruned:
 
     The rules are remembered beside the manifests, with the ids of what they named and of all that is the
     same picture: another copy of an unwanted work does not take its place. Then pictures, line drawings and
-    manifests are rewritten. Killed in between, the same command finishes.
+    manifests are rewritten, and copies prepared for training taken away. Killed in between, the same
+    command finishes.
 
     Raises InputError for no data set, and for a line that names no work; OutputError, also while a build
     runs there.
@@ -134,4 +136,5 @@ def _rewrite(dataset: Dataset, rules: Exclusions, rule_of: Mapping[str, str]) ->
     for sha256 in rules.sha256:
         for file in (*folder.glob(f"images/??/{sha256}.*"), *folder.glob(f"pairs/*/*/{sha256}.png")):
             file.unlink(missing_ok=True)
+    drop_prepared(folder, rules.sha256)
     return pruned, excluded

@@ -85,6 +85,10 @@ class Config(BaseModel):
     """Iterations between two lines of the log."""
     save_every: Positive = 1000
     """Iterations between two checkpoints."""
+    loaders: Annotated[int, Field(ge=0, le=64)] = 0
+    """Threads that make batches ahead; 0 makes them where they are used. Changes no result."""
+    resident: bool = False
+    """Whether all pictures are held on the device, and crops taken there. Changes no result."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -108,6 +112,9 @@ class Config(BaseModel):
             raise ValueError(f"critic_groups {self.critic_groups} does not divide {self.critic_width // 2}")
         return self
 
+
+FREE = frozenset({"loaders", "resident"})
+"""Fields that change nothing in the result: a run may go on with other values of them."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "official": {},

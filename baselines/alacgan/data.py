@@ -1,9 +1,9 @@
 """Training batches. Every random number follows from the seed and a counter, never from what came before."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Final, Protocol
 
 import cv2
 import numpy as np
@@ -12,28 +12,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lacbench.baselines.alacgan.config import Config
+from lacbench.baselines.alacgan.examples import Example
 from lacbench.errors import InputError
-from lacbench.files import sha256_json
-from lacbench.images import Array, read, resize_shortest, to_grey
-from lacbench.progress import Progress, Silent
-from lacbench.records import Dataset, Pair
+from lacbench.images import Array
 
-Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
 
 SAMPLES: Final = 0
 """Stream of random numbers that make a sample, counted by samples."""
 MIXES: Final = 1
 """Stream of the gradient penalty's α, counted by steps."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """A picture to learn from, and its line drawings."""
-
-    color: Array
-    """uint8 (H, W, 3) RGB."""
-    lines: tuple[Array, ...]
-    """Drawings of each thickness, thinnest first: uint8 (H, W), 0 ink, 255 paper."""
 
 
 @dataclass(frozen=True)
@@ -52,59 +40,118 @@ class Batch:
         return Batch(self.color.to(device), self.line_art.to(device), self.hint.to(device))
 
 
-def choose_pairs(dataset: Dataset, pairs: Iterable[Pair], size: int) -> dict[str, list[Pair]]:
-    """The training pictures' pairs drawn at `size`, by picture, thinnest first.
+@dataclass(frozen=True)
+class Crops:
+    """A batch before it becomes numbers: a quarter of its bytes, so this is what is sent to a device."""
 
-    Raises InputError where there are none.
+    color: Tensor
+    """uint8 (N, crop, crop, 3) RGB."""
+    lines: Tensor
+    """uint8 (N, crop, crop), 0 ink, 255 paper."""
+    ink: Tensor
+    """float32 (N,): λ, the strength of the ink."""
+    hint_color: Tensor
+    """uint8 (N, crop/4, crop/4, 3) RGB; anything where the mask is not."""
+    mask: Tensor
+    """bool (N, crop/4, crop/4): where there are hints."""
+
+    def pinned(self) -> "Crops":
+        """The same in memory that a CUDA device copies from while the processor goes on."""
+        return Crops(*(getattr(self, f.name).pin_memory() for f in fields(self)))
+
+    def to(self, device: torch.device) -> "Crops":
+        """The same on another device; pinned memory is copied from without waiting."""
+        return Crops(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
+    def batch(self) -> Batch:
+        """The networks' numbers, made where these tensors are: on every device the same to the bit."""
+        ink = self.ink[:, None, None, None] * (1 - _divided(self.lines[:, None].float(), 255))
+        hint = torch.where(self.mask[:, None], _signed(self.hint_color), 0.0)
+        return Batch(_signed(self.color), 1 - 2 * ink, torch.cat([hint, self.mask[:, None].float()], dim=1))
+
+
+class Shaped(Protocol):
+    """A picture with drawings, wherever it lies."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height, width, and how many drawings."""
+        ...
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decides about a sample."""
+
+    picture: int
+    """Number of the example."""
+    drawing: int
+    """Number of its drawing."""
+    window: tuple[slice, slice]
+    """Rows and columns of the picture that are trained on."""
+    flip: bool
+    """Whether left and right are swapped."""
+    ink: float
+    """λ, the strength of the ink."""
+    hints: tuple[slice, slice] | None
+    """Rows and columns of the window that the hints' colours are read in; None for a sample without hints."""
+    mask: Mask
+    """(crop/4, crop/4): where there are hints, after the flip."""
+
+
+def make_batch(
+    examples: Sequence[Example], config: Config, number: int, rank: int = 0, world: int = 1
+) -> Batch:
+    """Batch `number` of the run on the CPU, or process `rank`'s share of it; see `make_crops`."""
+    return make_crops(examples, config, number, rank, world).batch()
+
+
+def make_crops(
+    examples: Sequence[Example], config: Config, number: int, rank: int = 0, world: int = 1
+) -> Crops:
+    """Batch `number` of the run, B = `config.batch`: samples number·B to number·B + B − 1.
+
+    Process `rank` of `world` gets the samples from rank·B/world to (rank + 1)·B/world of them. Raises
+    InputError where B cannot be shared like that.
     """
-    training = {m.record.sha256 for m in dataset.illustrations if m.split == "train"}
-    usable = [pair for pair in pairs if pair.sha256 in training]
-    chosen: dict[str, list[Pair]] = {}
-    for pair in sorted(usable, key=lambda pair: (pair.sha256, pair.sigma)):
-        if pair.size == size:
-            chosen.setdefault(pair.sha256, []).append(pair)
-    if not training:
-        raise InputError(
-            f"{dataset.folder} has no illustrations to train on: none has the split `train`; "
-            "add some, or lower the shares of the recipe's [splits]"
-        )
-    if chosen and (missing := len(training - chosen.keys())):
-        raise InputError(
-            f"{dataset.folder} has {missing} training pictures without pairs at {size} pixels; "
-            f"draw them with `lacbench pairs {dataset.folder} --size {size}`"
-        )
-    if not chosen:
-        sizes = ", ".join(str(s) for s in sorted({pair.size for pair in usable})) or "no size at all"
-        raise InputError(
-            f"{dataset.folder} has no training pairs drawn at {size} pixels, but at {sizes}; "
-            f"draw them with `lacbench pairs`, or choose another size with --set size=…"
-        )
-    return chosen
+    first, side = number * config.batch, config.crop
+    indices = [first + i for i in share(config.batch, rank, world)]
+    color = np.empty((len(indices), side, side, 3), np.uint8)
+    lines = np.empty((len(indices), side, side), np.uint8)
+    hint_color = np.zeros((len(indices), side // 4, side // 4, 3), np.uint8)
+    draws = [draw_sample(examples, config, index) for index in indices]
+    for i, draw in enumerate(draws):
+        example = examples[draw.picture]
+        crop = example.color[draw.window]
+        _lay(crop, draw.flip, color[i])
+        _lay(example.lines[draw.drawing][draw.window], draw.flip, lines[i])
+        if draw.hints:
+            small = cv2.resize(crop[draw.hints], draw.mask.shape, interpolation=cv2.INTER_AREA)
+            _lay(np.asarray(small, np.uint8), draw.flip, hint_color[i])
+    return Crops(
+        torch.from_numpy(color),
+        torch.from_numpy(lines),
+        inks(draws),
+        torch.from_numpy(hint_color),
+        masks(draws),
+    )
 
 
-def data_digest(dataset: Dataset, chosen: Mapping[str, Sequence[Pair]]) -> str:
-    """SHA-256 over what is trained on: the data set's digest, and the pairs chosen from it."""
-    pairs = [[p.sha256, p.sigma, p.size] for group in chosen.values() for p in group]
-    return sha256_json({"dataset": dataset.digest, "pairs": sorted(pairs)})
+def share(batch: int, rank: int, world: int) -> range:
+    """Places in a batch that process `rank` of `world` works on. Raises InputError for a broken share."""
+    if batch % world:
+        raise InputError(f"a batch of {batch} cannot be shared by {world} processes; set batch to a multiple")
+    return range(rank * batch // world, (rank + 1) * batch // world)
 
 
-def load_examples(
-    dataset: Dataset, chosen: Mapping[str, Sequence[Pair]], progress: Progress | None = None
-) -> list[Example]:
-    """Read the chosen pairs and their pictures into memory. Raises InputError where the two do not fit."""
-    files = {m.record.sha256: dataset.file(m) for m in dataset.illustrations}
-    examples = []
-    for sha256, pairs in (progress or Silent()).track(chosen.items(), "read pictures", total=len(chosen)):
-        color = resize_shortest(read(files[sha256]), pairs[0].size)
-        lines = tuple(to_grey(read(dataset.folder / pair.path)) for pair in pairs)
-        for pair, line in zip(pairs, lines, strict=True):
-            if line.shape != color.shape[:2]:
-                raise InputError(
-                    f"{dataset.folder / pair.path} has shape {line.shape}; expected {color.shape[:2]}, its "
-                    f"picture's at {pair.size} pixels; draw the pairs again with `lacbench pairs`"
-                )
-        examples.append(Example(color, lines))
-    return examples
+def inks(draws: Sequence[Draw]) -> Tensor:
+    """λ of each sample: float32 (N,)."""
+    return torch.tensor([draw.ink for draw in draws], dtype=torch.float32)
+
+
+def masks(draws: Sequence[Draw]) -> Tensor:
+    """Hint masks of each sample: bool (N, crop/4, crop/4)."""
+    return torch.from_numpy(np.stack([draw.mask for draw in draws]))
 
 
 def random_stream(seed: int, stream: int, number: int) -> np.random.Generator:
@@ -113,69 +160,69 @@ def random_stream(seed: int, stream: int, number: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, number], counter=[0, 0, 0, stream]))
 
 
-def make_batch(examples: Sequence[Example], config: Config, number: int) -> Batch:
-    """Batch `number` of the run: samples number·N to number·N + N − 1."""
-    first = number * config.batch
-    samples = [make_sample(examples, config, first + i) for i in range(config.batch)]
-    color, line_art, hint = (np.stack(arrays) for arrays in zip(*samples, strict=True))
-    return Batch(torch.from_numpy(color), torch.from_numpy(line_art), torch.from_numpy(hint))
+def draw_sample(examples: Sequence[Shaped], config: Config, index: int) -> Draw:
+    """What chance decides about sample `index` of the run. A share `config.hinted` of them has hints."""
+    random, side = random_stream(config.seed, SAMPLES, index), config.crop // 4
+    picture = int(random.integers(len(examples)))
+    height, width, drawings = examples[picture].shape
+    drawing = int(random.integers(drawings))
+    window, flip = _window((height, width), config.crop, random), bool(random.random() < 0.5)
+    ink = random.uniform(*config.ink)
+    if math.floor((index + 1) * config.hinted) == math.floor(index * config.hinted):
+        return Draw(picture, drawing, window, flip, ink, None, np.zeros((side, side), np.bool_))
+    mask = hint_mask(side, config.hint_spread, random)
+    aligned = config.hint_image == "aligned"
+    hints = (slice(None), slice(None)) if aligned else _random_sized(config.crop, random)
+    return Draw(picture, drawing, window, flip, ink, hints, mask)
 
 
-def make_sample(examples: Sequence[Example], config: Config, index: int) -> tuple[Floats, Floats, Floats]:
-    """Sample `index` of the run: y (3, H, W), x (1, H, W) and H (4, H/4, W/4), float32 in [-1, 1].
-
-    Every second sample has no hints.
-    """
-    random = random_stream(config.seed, SAMPLES, index)
-    example = examples[int(random.integers(len(examples)))]
-    lines = example.lines[int(random.integers(len(example.lines)))]
-    window, flip = _window(lines.shape, config.crop, random), bool(random.random() < 0.5)
-    strength = random.uniform(*config.ink)
-    hinted = math.floor((index + 1) * config.hinted) > math.floor(index * config.hinted)
-    mask = hint_mask(config.crop // 4, config.hint_spread, random) * np.float32(hinted)
-    source = example.color[window]
-    if config.hint_image == "independent":
-        source = _random_sized(source, random)
-    colors = cv2.resize(np.ascontiguousarray(source), mask.shape, interpolation=cv2.INTER_AREA)
-    color, line_art, hint_color = example.color[window], lines[window], np.asarray(colors, np.uint8)
-    if flip:
-        color, line_art, hint_color = color[:, ::-1], line_art[:, ::-1], hint_color[:, ::-1]
-    ink = np.float32(strength) * (np.float32(1) - line_art.astype(np.float32) / np.float32(255))
-    hint = np.concatenate([to_chw(hint_color) * mask, mask[None]])
-    return to_chw(color), (np.float32(1) - np.float32(2) * ink)[None], hint
-
-
-def hint_mask(side: int, spread: float, random: np.random.Generator) -> Floats:
-    """M = 1[u ≥ t] for u ~ U(0, 1) a pixel and t ~ N(1, spread) truncated to [0, 1]: (side, side) in {0, 1}.
+def hint_mask(side: int, spread: float, random: np.random.Generator) -> Mask:
+    """M = [u ≥ t] for u ~ U(0, 1) a pixel and t ~ N(1, spread) truncated to [0, 1]: (side, side).
 
     Source: Zhang et al. (2017) as changed by arXiv:1808.03240, section 3.4.
     """
     threshold = max(0.0, 1 - abs(random.normal(0.0, spread)))
-    return (random.random((side, side)) >= threshold).astype(np.float32)
+    return np.asarray(random.random((side, side)) >= threshold)
 
 
-def mixing(config: Config, step: int) -> Tensor:
-    """α ~ U(0, 1) of each sample of a step's gradient penalty: (N, 1, 1, 1)."""
+def mixing(config: Config, step: int, rank: int = 0, world: int = 1) -> Tensor:
+    """α ~ U(0, 1) of each sample of a step's gradient penalty: float32 (N, 1, 1, 1).
+
+    N is the batch, or process `rank`'s share of it; see `make_crops`.
+    """
     alpha = random_stream(config.seed, MIXES, step).random((config.batch, 1, 1, 1), dtype=np.float32)
-    return torch.from_numpy(alpha)
+    part = share(config.batch, rank, world)
+    return torch.from_numpy(alpha[part.start : part.stop])
 
 
-def to_chw(image: Array) -> Floats:
-    """uint8 (H, W, 3) in 0–255 → float32 (3, H, W) in [-1, 1], contiguous."""
-    return np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32) / np.float32(127.5) - 1
+def _lay(image: Array, flip: bool, place: Array) -> None:
+    """Copy a picture to its place, left and right swapped or not."""
+    if flip:
+        cv2.flip(image, 1, dst=place)  # NumPy takes thirty times as long
+    else:
+        place[:] = image
 
 
-def _window(shape: tuple[int, ...], side: int, random: np.random.Generator) -> tuple[slice, slice]:
+def _signed(image: Tensor) -> Tensor:
+    """uint8 (N, H, W, 3) in 0–255 → float32 (N, 3, H, W) in [-1, 1], contiguous."""
+    return _divided(image.permute(0, 3, 1, 2).contiguous().float(), 127.5) - 1
+
+
+def _divided(values: Tensor, by: float) -> Tensor:
+    # A plain number would be multiplied by its inverse on a GPU, and give other last bits.
+    return values / torch.full((), by, device=values.device)
+
+
+def _window(shape: tuple[int, int], side: int, random: np.random.Generator) -> tuple[slice, slice]:
     """A random square of `side` pixels."""
-    top, left = (int(random.integers(length - side + 1)) for length in shape[:2])
+    top, left = (int(random.integers(length - side + 1)) for length in shape)
     return slice(top, top + side), slice(left, left + side)
 
 
-def _random_sized(image: Array, random: np.random.Generator) -> Array:
-    """A random crop of 0.9–1 of the picture's area and an aspect of 7/8–8/7, as the published code takes."""
-    height, width = image.shape[:2]
-    area = random.uniform(0.9, 1.0) * height * width
+def _random_sized(side: int, random: np.random.Generator) -> tuple[slice, slice]:
+    """A random part of a square: 0.9–1 of its area, aspect 7/8–8/7, as the published code takes it."""
+    area = random.uniform(0.9, 1.0) * side * side
     aspect = math.exp(random.uniform(math.log(7 / 8), math.log(8 / 7)))
-    h, w = min(height, round(math.sqrt(area / aspect))), min(width, round(math.sqrt(area * aspect)))
-    top, left = int(random.integers(height - h + 1)), int(random.integers(width - w + 1))
-    return image[top : top + h, left : left + w]
+    h, w = min(side, round(math.sqrt(area / aspect))), min(side, round(math.sqrt(area * aspect)))
+    top, left = int(random.integers(side - h + 1)), int(random.integers(side - w + 1))
+    return slice(top, top + h), slice(left, left + w)

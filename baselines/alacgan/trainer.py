@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,11 @@ import torch
 
 from lacbench.baselines.alacgan.checkpoint import load_header
 from lacbench.baselines.alacgan.config import Config
-from lacbench.baselines.alacgan.data import Batch, choose_pairs, data_digest, load_examples, make_batch
+from lacbench.baselines.alacgan.data import Batch
+from lacbench.baselines.alacgan.examples import choose_pairs, data_digest
 from lacbench.baselines.alacgan.frozen import Frozen, load_frozen
+from lacbench.baselines.alacgan.loader import open_loader
+from lacbench.baselines.alacgan.prepare import open_examples
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.devices import choose_device
 from lacbench.errors import InputError, LacbenchError
@@ -77,9 +79,9 @@ def train(
     elif (out / CHECKPOINT).exists():
         (out / CHECKPOINT).unlink()
     write_json(out / RUN, {"config": config.model_dump(mode="json"), "data": data})
-    examples = load_examples(dataset, chosen, progress)
-    with cpu_threads(config.threads):
-        run(trainer, partial(make_batch, examples, config), out, progress)
+    examples = open_examples(dataset, chosen, progress)
+    with cpu_threads(config.threads), open_loader(examples, config, place) as batches:
+        run(trainer, batches, out, progress)
     progress.say(f"train: {config.steps} iterations on {len(examples)} pictures, in {out}")
     return out
 

@@ -1,23 +1,19 @@
 """Batches: ranges, alignment, the hints' distribution, and randomness that is a pure function."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacbench.baselines.alacgan.config import make_config
-from lacbench.baselines.alacgan.data import (
-    Example,
-    choose_pairs,
-    hint_mask,
-    load_examples,
-    make_batch,
-    make_sample,
-    random_stream,
-)
-from lacbench.errors import InputError
+from lacbench.baselines.alacgan.config import Config, make_config
+from lacbench.baselines.alacgan.data import hint_mask, make_batch, mixing, random_stream
+from lacbench.baselines.alacgan.examples import Example, choose_pairs, load_examples, pack
+from lacbench.errors import InputError, IntegrityError
 from lacbench.images import write_png
 from lacbench.pairs import make_pairs
 
@@ -25,6 +21,12 @@ from made import build, draw_figure
 
 CONFIG = make_config("tiny", {"batch": 4})
 EXAMPLES = [Example(c, (lines[..., 0],) * 2) for c, lines in (draw_figure(s, 128) for s in range(5))]
+
+
+def make_sample(examples: list[Example], config: Config, index: int) -> tuple[np.ndarray, ...]:
+    """y, x and H of sample `index` of the run: a batch of one."""
+    batch = make_batch(examples, config.model_copy(update={"batch": 1}), index)
+    return tuple(t[0].numpy() for t in (batch.color, batch.line_art, batch.hint))
 
 
 def test_a_batch_has_the_ranges_that_the_networks_expect() -> None:
@@ -102,6 +104,80 @@ def test_independent_hints_are_about_ten_pixels_off_also_on_tall_pictures() -> N
     assert 1 < np.mean(apart) * 512 / 128 < 20
 
 
+@pytest.mark.parametrize("hint_image", ["aligned", "independent"])
+def test_a_sample_is_what_the_table_of_the_method_says(hint_image: str) -> None:
+    """The same random numbers taken in the same order, by the plain formulas in NumPy."""
+    config = CONFIG.model_copy(update={"hint_image": hint_image, "hint_spread": 0.3})
+    for index in range(12):
+        random = np.random.Generator(np.random.Philox(key=[config.seed, index], counter=[0, 0, 0, 0]))
+        example = EXAMPLES[random.integers(len(EXAMPLES))]
+        lines = example.lines[random.integers(2)]
+        top, left = random.integers(128 - 64 + 1), random.integers(128 - 64 + 1)
+        flip, strength = random.random() < 0.5, np.float32(random.uniform(0.7, 1))
+        y = example.color[top : top + 64, left : left + 64]
+        threshold = max(0.0, 1 - abs(random.normal(0, 0.3)))
+        mask = (random.random((16, 16)) >= threshold) * (index % 2)
+        source = y
+        if hint_image == "independent":
+            area = random.uniform(0.9, 1) * 64 * 64
+            aspect = np.exp(random.uniform(np.log(7 / 8), np.log(8 / 7)))
+            h, w = min(64, round((area / aspect) ** 0.5)), min(64, round((area * aspect) ** 0.5))
+            row, column = random.integers(64 - h + 1), random.integers(64 - w + 1)
+            source = y[row : row + h, column : column + w]
+        v = cv2.resize(np.ascontiguousarray(source), (16, 16), interpolation=cv2.INTER_AREA)
+        x = lines[top : top + 64, left : left + 64] / np.float32(255)
+        y, x, v = (a[:, ::-1] if flip else a for a in (y, x, v))
+        color, line_art, hint = make_sample(EXAMPLES, config, index)
+        assert np.array_equal(color, y.transpose(2, 0, 1) / np.float32(127.5) - 1)
+        assert np.array_equal(line_art[0], 1 - 2 * (strength * (1 - x)))
+        assert np.array_equal(hint[3], mask)
+        assert np.array_equal(hint[:3], (v.transpose(2, 0, 1) / np.float32(127.5) - 1) * mask)
+
+
+@pytest.mark.parametrize("world", [1, 2, 4])
+def test_processes_share_a_batch_and_its_alphas(world: int) -> None:
+    whole, alphas = make_batch(EXAMPLES, CONFIG, 5), mixing(CONFIG, 5)
+    shares = [make_batch(EXAMPLES, CONFIG, 5, rank, world) for rank in range(world)]
+    for name in ("color", "line_art", "hint"):
+        assert torch.equal(torch.cat([getattr(s, name) for s in shares]), getattr(whole, name))
+    assert torch.equal(torch.cat([mixing(CONFIG, 5, rank, world) for rank in range(world)]), alphas)
+    with pytest.raises(InputError, match="a batch of 4 cannot be shared by 3 processes"):
+        make_batch(EXAMPLES, CONFIG, 5, 0, 3)
+
+
+def test_alphas_are_uniform_and_of_their_own_stream() -> None:
+    alphas = np.concatenate([mixing(CONFIG, step).numpy().ravel() for step in range(1000)])
+    assert np.quantile(alphas, [0.1, 0.5, 0.9]) == pytest.approx([0.1, 0.5, 0.9], abs=0.03)
+    assert len(np.unique(alphas)) > 3990
+
+
+def test_flips_thicknesses_and_pictures_are_drawn_evenly() -> None:
+    """A picture that shows its own number, column by column."""
+    column = np.arange(128, dtype=np.uint8)[None, :, None]
+    pictures = [np.dstack([np.broadcast_to(column, (128, 128, 2)), np.full((128, 128), p, np.uint8)])
+                for p in range(3)]  # fmt: skip
+    thick = tuple(np.full((128, 128), 255 * t, np.uint8) for t in (0, 1))
+    config = CONFIG.model_copy(update={"batch": 3000})
+    batch = make_batch([Example(p, thick) for p in pictures], config, 0)
+    told = ((batch.color + 1) * 127.5).round()
+    assert (told[:, 0, 0, 0] > told[:, 0, 0, 63]).float().mean() == pytest.approx(0.5, abs=0.04)
+    assert np.bincount(told[:, 2, 0, 0].int()) / 3000 == pytest.approx(1 / 3, abs=0.04)
+    assert (batch.line_art[:, 0, 0, 0] == 1).float().mean() == pytest.approx(0.5, abs=0.04)
+    starts = told[:, 0].amin(dim=(1, 2))
+    assert (starts.min(), starts.max()) == (0, 64)  # every crop of 64 of 128, also the last
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(0, 10**6))
+@settings(max_examples=30, deadline=None)
+def test_packed_drawings_are_the_drawings(height: int, width: int, number: int, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    lines = [random.choice([0, 255], (height, width)).astype(np.uint8) for _ in range(number)]
+    packed = pack(lines)
+    assert len(packed) == number
+    assert packed.bits.nbytes == number * height * -(-width // 8)
+    assert all(np.array_equal(packed[i], lines[i]) for i in range(number))
+
+
 def test_ink_is_lightened_by_lambda() -> None:
     black = np.zeros((128, 128, 3), np.uint8)
     darkest = [make_sample([Example(black, (black[..., 0],))], CONFIG, i)[1].max() for i in range(300)]
@@ -129,6 +205,30 @@ def test_only_training_pictures_at_the_right_size_are_used(drawn_art: Path, tmp_
         choose_pairs(dataset, pairs, 64)
     with pytest.raises(InputError, match="training pictures without pairs at 128 pixels; draw them with"):
         choose_pairs(dataset, [p for p in pairs if p.sha256 != min(chosen)], 128)
-    write_png(dataset.folder / next(iter(chosen.values()))[0].path, draw_figure(0, 50)[1][..., 0])
-    with pytest.raises(InputError, match=r"has shape \(50, 50\); expected \(128, 128\)"):
-        load_examples(dataset, chosen)
+
+
+def test_pairs_that_do_not_fit_their_pictures_are_one_sentence(drawn_art: Path, tmp_path: Path) -> None:
+    dataset = build(drawn_art, tmp_path / "data")
+    chosen = choose_pairs(dataset, make_pairs(dataset, (0.5,), size=128), 128)
+    sha256, (pair,) = next(iter(chosen.items()))
+    drawing, picture = dataset.folder / pair.path, dataset.stored(sha256)
+
+    def refused(error: type[Exception], told: str) -> None:
+        with pytest.raises(error, match=told):
+            load_examples(dataset, chosen)
+
+    grey = np.full((128, 128), 100, np.uint8)
+    write_png(drawing, grey)
+    refused(InputError, "has greys; expected black and white alone; take it away, then draw it again")
+    write_png(drawing, grey[:50, :50])
+    refused(InputError, r"has shape \(50, 50\); expected \(128, 128\)")
+    drawing.unlink()
+    refused(InputError, "is missing; draw it again with `lacbench pairs --size 128`")
+    drawing.write_bytes(b"none")
+    refused(InputError, "is no picture")
+    chosen[sha256] = [replace(pair, height=90)]
+    refused(InputError, r"has shape \(128, 128\) at 128 pixels, but pairs.parquet says \(90, 128\)")
+    picture.write_bytes(picture.read_bytes() + b"x")
+    refused(IntegrityError, "has other bytes than its id says")
+    picture.unlink()
+    refused(InputError, "is missing; see `lacbench verify`")

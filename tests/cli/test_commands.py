@@ -159,3 +159,16 @@ def test_ctrl_c_is_one_sentence(
     assert told.strip().endswith("lacbench: interrupted; the same command goes on from here")
     assert "Traceback" not in told
     assert lacbench("build-dataset", recipe, "-o", tmp_path / "data").returncode == 0
+
+
+def test_prepare(recipe: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lacbench("build-dataset", recipe, "-o", data)
+    lacbench("pairs", data, "--size", 64)
+    refused(lacbench("prepare", data), "no training pairs drawn at 512 pixels, but at 64")
+    done = lacbench("prepare", data, "--size", 64, "--json")
+    assert json.loads(done.stdout) == {"prepared": str(data / "prepared/64"), "size": 64}
+    assert "pictures at 64 px, 0.00 GiB" in done.stderr
+    again = lacbench("prepare", data, "--size", 64)
+    assert again.stdout.strip() == str(data / "prepared/64")
+    assert "are there already" in again.stderr
