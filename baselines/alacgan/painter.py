@@ -1,19 +1,17 @@
 """A trained generator, ready to colour whole line arts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lacbench import weights
 from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
-from lacbench.baselines.alacgan.frozen import VggLocalFeatures, freeze
+from lacbench.baselines.alacgan.frozen import load_local_of
 from lacbench.baselines.alacgan.networks import make_generator
 from lacbench.baselines.alacgan.trainer import CHECKPOINT
 from lacbench.devices import choose_device
-from lacbench.errors import IntegrityError
 from lacbench.hints import Hint
 from lacbench.images import Array
 
@@ -29,16 +27,16 @@ def open_painter(
     """Load a checkpoint's generator; returns the size it was trained at and a function that colours.
 
     The function takes a line art, uint8 (H, W), 0 ink, 255 paper, and hints, and returns uint8 (H, W, 3) RGB.
-    Raises InputError, IntegrityError for what is no whole checkpoint, MissingError for a missing device.
+    Raises InputError, IntegrityError for what is no whole checkpoint, MissingError for a missing device, and
+    what `load_local_of` raises.
     """
     header, place = load_header(checkpoint), choose_device(device)
     generator = make_generator(header.config)
     fill(generator, load_tensors(checkpoint, "generator"), checkpoint)
     generator.eval().requires_grad_(False).to(place)
-    local = None
-    if header.config.local_features == "vgg16":
-        _check_weights(header.weights, checkpoint)
-        local = freeze(VggLocalFeatures(), weights.load("vgg16")).to(place)
+    local = load_local_of(header, checkpoint)
+    if local:
+        local.to(place)
 
     def paint(line_art: Array, hints: Sequence[Hint]) -> Array:
         height, width = line_art.shape
@@ -64,11 +62,3 @@ def hint_map(hints: Sequence[Hint], shape: tuple[int, ...], padded: tuple[int, .
         told[:3, row // 4, column // 4] = np.array(hint.color, np.float32) / 127.5 - 1
         told[3, row // 4, column // 4] = 1
     return told
-
-
-def _check_weights(told: Mapping[str, str], checkpoint: Path) -> None:
-    if told.get("vgg16", weights.digest("vgg16")) != weights.digest("vgg16"):
-        raise IntegrityError(
-            f"{checkpoint} was trained with other weights of vgg16: expected SHA-256 {told['vgg16']}, "
-            f"got {weights.digest('vgg16')}; fetch those, or train again"
-        )
