@@ -52,7 +52,7 @@ class Config(BaseModel):
     ink: tuple[Share, Share] = (0.7, 1.0)
     """Range of λ, the strength of the line art's ink; 1 is black."""
     batch: Positive = 4
-    """Pictures a batch."""
+    """Pictures a batch, of all processes together."""
     separate_batches: bool = True
     """Whether the generator's step takes a second batch (code) or the critic's (paper)."""
     steps: Positive = 250_000
@@ -77,6 +77,20 @@ class Config(BaseModel):
     """Weight of the drift term in the critic's loss."""
     drift: Literal["batch", "image"] = "batch"
     """The drift term: (batch mean of D(y))² (code), or E[D(y)²] (paper)."""
+    adversarial: bool = True
+    """Whether there is a critic; without, an iteration is a generator step on one batch (an ablation)."""
+    penalty: Literal["explicit", "autograd"] = "explicit"
+    """How the penalised gradient is had: written out (fast), or by differentiating twice; they are equal."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What the networks compute in; losses, norms, weights and Adam are float32 in either."""
+    tf32: bool = False
+    """Whether a GPU rounds float32 factors to TF32's 10 bits."""
+    fused_adam: bool = False
+    """Whether Adam is one kernel."""
+    compile: bool = False
+    """Whether the networks are compiled by torch.compile."""
+    cuda_graphs: bool = False
+    """Whether an iteration is recorded as a CUDA graph and played again."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random number of the run."""
     threads: Annotated[int, Field(ge=0)] = 0
