@@ -5,6 +5,7 @@ is trained, and refused where it differs by more than rounding: releases of PyTo
 without an error.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -201,9 +202,11 @@ def verified(
     if not all(value.isfinite().all() for value in expected.values()):
         return plain
     try:
-        fast = make()
-        restore()
-        got = outcome(fast)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch.compile warns of its own doings
+            fast = make()
+            restore()
+            got = outcome(fast)
     except RuntimeError as error:
         raise MissingError(_refusal(config, f"cannot be had here: {_first_line(error)}")) from error
     finally:

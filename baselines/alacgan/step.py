@@ -109,7 +109,7 @@ class Trainer:
             view, critic_terms = self._view(calls, batches[1]), terms
         else:
             view = self._view(calls, batches[0])
-            critic_terms = self._critic_step(calls, view, alpha) if self.critic else {}
+            critic_terms = self._critic_step(calls, view, alpha) if self.critic is not None else {}
         terms = critic_terms | self._generator_step(calls, view)
         self.watch.count()
         return terms
@@ -149,12 +149,12 @@ class Trainer:
             raise NonFinite(good + 1, ["found on the device"], batch)
 
     def _view(self, calls: Calls, batch: Batch) -> View:
-        local = calls.local_features(batch.line_art) if calls.local_features else None
+        local = calls.local_features(batch.line_art) if calls.local_features is not None else None
         fake = calls.generator(batch.line_art, batch.hint, local)
         return View(batch, batch.line_art if local is None else local, fake)
 
     def _critic_step(self, calls: Calls, view: View, alpha: Tensor) -> Terms:
-        assert calls.critic and calls.image_gradient
+        assert calls.critic is not None and calls.image_gradient is not None
         config, fake, real = self.config, view.fake.detach(), view.batch.color
         scores = calls.critic(torch.cat([fake, real]), torch.cat([view.condition] * 2))
         fakes, reals = scores.chunk(2)
@@ -180,12 +180,12 @@ class Trainer:
             "pixel": functional.l1_loss(fake, real),
         }
         total = terms["content"] + config.pixel_weight * terms["pixel"]
-        if self.critic and calls.critic:
+        if self.critic is not None and calls.critic is not None:
             self.critic.requires_grad_(False)
             terms["adversarial"] = -calls.critic(fake, view.condition).mean()
             total = total + config.adversarial_weight * terms["adversarial"]
         told = self._descend("generator", total, terms, view.batch)
-        if self.critic:
+        if self.critic is not None:
             self.critic.requires_grad_(True)
         return told
 
@@ -223,4 +223,4 @@ class Trainer:
         self._iterate = None  # a recorded graph has the old moments' places
 
     def _networks(self) -> dict[str, torch.nn.Module]:
-        return {"generator": self.generator} | ({"critic": self.critic} if self.critic else {})
+        return {"generator": self.generator} | ({} if self.critic is None else {"critic": self.critic})

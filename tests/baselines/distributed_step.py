@@ -1,6 +1,6 @@
 """What one process of a distributed step does; see test_distributed.py, which starts it.
 
-    python -m torch.distributed.run --nproc-per-node 2 tests/baselines/distributed_step.py OUT
+python -m torch.distributed.run --nproc-per-node 2 tests/baselines/distributed_step.py OUT
 """
 
 import sys
@@ -38,7 +38,11 @@ def batches(config: Config, number: int) -> Batch:
     """This process's share of batch `number`: noise of the number's own, in float64."""
     random = torch.Generator().manual_seed(number)
     n, side = config.batch, config.crop
-    shapes = {"color": (n, 3, side, side), "line_art": (n, 1, side, side), "hint": (n, 4, side // 4, side // 4)}
+    shapes = {
+        "color": (n, 3, side, side),
+        "line_art": (n, 1, side, side),
+        "hint": (n, 4, side // 4, side // 4),
+    }
     drawn = {k: torch.rand(s, generator=random, dtype=torch.float64) * 2 - 1 for k, s in shapes.items()}
     # Unlike halves, so that means of squares differ from squares of means.
     drawn["color"][n // 2 :] *= 0.1
