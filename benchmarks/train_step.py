@@ -35,7 +35,7 @@ from torch.utils.flop_counter import flop_registry
 from lacbench.baselines.alacgan import losses
 from lacbench.baselines.alacgan.config import Config, make_config
 from lacbench.baselines.alacgan.data import Batch, mixing
-from lacbench.baselines.alacgan.fast import rounding
+from lacbench.baselines.alacgan.fast import with_settings
 from lacbench.baselines.alacgan.frozen import Frozen, LocalFeatures, Perceptual
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.images import read, resize_shortest
@@ -134,7 +134,7 @@ def noise(config: Config, device: torch.device) -> Batches:
 def pictures(art: Path, config: Config, device: torch.device, number: int = 128) -> Batches:
     """Batches of a folder's illustrations and their drawings, cut to the middle square, without hints."""
     side, colors, lines = config.crop, [], []
-    for path in sorted((art / "illustrations").rglob("*.png"))[:number]:
+    for path in sorted((art / "illustrations").rglob("*.*"))[:number]:
         image = resize_shortest(read(path), side)
         top, left = ((length - side) // 2 for length in image.shape[:2])
         image = image[top : top + side, left : left + side]
@@ -165,13 +165,13 @@ def stepper(
     def iterate(held: Sequence[Batch], alpha: Tensor) -> dict[str, Tensor]:
         return published_step(trainer, held, alpha)
 
-    rounded = rounding(iterate, tf32=bool(contestant.changes.get("tf32")))
+    settled = with_settings(iterate, tf32=bool(contestant.changes.get("tf32")))
 
     def step() -> dict[str, Tensor]:
         for adam in trainer.adams.values():
             adam.param_groups[0]["lr"] = config.learning_rate
         held = [batches(number) for number in trainer._numbers(trainer.done)]
-        terms = rounded(held, mixing(config, trainer.done).to(device))
+        terms = settled(held, mixing(config, trainer.done).to(device))
         trainer.done += 1
         return terms
 

@@ -88,21 +88,27 @@ def _in_bf16(call: Callable[..., Tensor], device: torch.device) -> Callable[...,
     return cast
 
 
-def rounding(iterate: Iterate, *, tf32: bool) -> Iterate:
-    """The same, where a GPU rounds float32 factors to TF32 or does not; PyTorch's default is half of each."""
+def with_settings(iterate: Iterate, *, tf32: bool) -> Iterate:
+    """The same with a GPU's settings for it, which are the process's own and stay as they were outside.
 
-    def rounded(batches: Sequence[Batch], alpha: Tensor) -> Terms:
+    It rounds float32 factors to TF32 or does not (PyTorch's default is half of each), and cuDNN tries its
+    kernels, since shapes stay the same: a GPU may choose others in another run.
+    """
+
+    def iterated(batches: Sequence[Batch], alpha: Tensor) -> Terms:
         places = (torch.backends.cuda.matmul, torch.backends.cudnn.conv)  # type: ignore[attr-defined]
-        before = [place.fp32_precision for place in places]
+        before, tries = [place.fp32_precision for place in places], torch.backends.cudnn.benchmark
         try:
+            torch.backends.cudnn.benchmark = True
             for place in places:
                 place.fp32_precision = "tf32" if tf32 else "ieee"
             return iterate(batches, alpha)
         finally:
+            torch.backends.cudnn.benchmark = tries
             for place, value in zip(places, before, strict=True):
                 place.fp32_precision = value
 
-    return rounded
+    return iterated
 
 
 def make_adam(network: nn.Module, config: Config, device: torch.device) -> torch.optim.Adam:

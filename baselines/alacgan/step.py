@@ -124,14 +124,14 @@ class Trainer:
         """How iterations are computed from now on; see `fast`."""
         config = self.config
         calls = fast.plain_calls(config, self.generator, self.critic, self.perceptual, self.local)
-        plain = fast.rounding(partial(self.iterate, calls), tf32=False)
+        plain = fast.with_settings(partial(self.iterate, calls), tf32=False)
         if not fast.switches(config):
             return plain
 
         def make() -> Iterate:
             swift = partial(self.iterate, fast.fast_calls(calls, config, self.device))
-            rounded = fast.rounding(swift, tf32=config.tf32)
-            return fast.Graph(rounded, batches, alpha) if config.cuda_graphs else rounded
+            settled = fast.with_settings(swift, tf32=config.tf32)
+            return fast.Graph(settled, batches, alpha) if config.cuda_graphs else settled
 
         iterate = fast.verified(config, self.adams, plain, make, batches, alpha)
         self.watch.reset(self.done)
