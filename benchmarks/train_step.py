@@ -9,7 +9,8 @@ of the generator's two. Ours has the same gradients (tests/baselines/test_train_
 pass for each network.
 
 Both take the same batches; turns of a few steps alternate, and medians are compared, so that what else the
-machine does slows both. On a GPU each form of ours is timed by CUDA events after a warm-up, with its peak
+machine does slows both; on a CPU the process's own time is taken, which others' work does not lengthen by
+much. On a GPU each form of ours is timed by CUDA events after a warm-up, with its peak
 memory and its share of what the device could do in bf16 (--peak, in TFLOP/s), and with art given, the losses
 of bf16 over some steps are put beside those of float32. Floating-point operations are counted, not estimated.
 Frozen networks have random weights here: no time depends on them.
@@ -17,6 +18,7 @@ Frozen networks have random weights here: no time depends on them.
 
 import gc
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +29,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does; before torch is imported
+
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -179,13 +184,13 @@ def stepper(
 
 
 def timed(step: Callable[[], Any], steps: int, device: torch.device) -> list[float]:
-    """Milliseconds of each of so many steps."""
+    """Milliseconds of each of so many steps: of a GPU's clock, or of this process's work on all CPU cores."""
     if device.type != "cuda":
         told = []
         for _ in range(steps):
-            start = time.perf_counter()
+            start = time.process_time()
             step()
-            told.append(1000 * (time.perf_counter() - start))
+            told.append(1000 * (time.process_time() - start))
         return told
     marks = [torch.cuda.Event(enable_timing=True) for _ in range(steps + 1)]
     marks[0].record()
