@@ -54,7 +54,7 @@ class Config(BaseModel):
     ink: tuple[Share, Share] = (0.7, 1.0)
     """Range of λ, the strength of the line art's ink; 1 is black."""
     batch: Positive = 4
-    """Pictures a batch."""
+    """Pictures a batch, of all processes together."""
     separate_batches: bool = True
     """Whether the generator's step takes a second batch (code) or the critic's (paper)."""
     steps: Positive = 250_000
@@ -84,6 +84,18 @@ class Config(BaseModel):
     iteration (the paper's ablation "w/o adversarial loss")."""
     initialization: Literal["pytorch-0.4", "pytorch"] = "pytorch-0.4"
     """First weights: PyTorch 0.4's rule, which ignores groups (code), or today's, √groups times larger."""
+    penalty: Literal["explicit", "autograd"] = "explicit"
+    """How the penalised gradient is had: written out (fast), or by differentiating twice; they are equal."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What the networks compute in; losses, norms, weights and Adam are float32 in either."""
+    tf32: bool = False
+    """Whether a GPU rounds float32 factors to TF32's 10 bits."""
+    fused_adam: bool = False
+    """Whether Adam is one kernel."""
+    compile: bool = False
+    """Whether the networks are compiled by torch.compile."""
+    cuda_graphs: bool = False
+    """Whether an iteration is recorded as a CUDA graph and played again."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random number of the run."""
     threads: Annotated[int, Field(ge=0)] = 0

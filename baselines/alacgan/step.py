@@ -1,14 +1,15 @@
 """One iteration: the networks, their optimizers, a critic step and a generator step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lacbench.baselines.alacgan import losses
+from lacbench.baselines.alacgan import distributed, fast, losses
 from lacbench.baselines.alacgan.checkpoint import (
     Header,
     adam_tensors,
@@ -20,8 +21,10 @@ from lacbench.baselines.alacgan.checkpoint import (
 )
 from lacbench.baselines.alacgan.config import Config
 from lacbench.baselines.alacgan.data import Batch, mixing
+from lacbench.baselines.alacgan.fast import Calls, Iterate, Terms
 from lacbench.baselines.alacgan.frozen import Frozen
-from lacbench.baselines.alacgan.networks import initialize, make_critic, make_generator
+from lacbench.baselines.alacgan.networks import Critic, initialize, make_critic, make_generator
+from lacbench.baselines.alacgan.watch import NonFinite, Watch
 from lacbench.errors import InputError
 
 
@@ -38,99 +41,173 @@ class View:
 
 
 class Trainer:
-    """Networks and optimizers, and one iteration."""
+    """Networks and optimizers, and one iteration.
+
+    Of several processes (see `distributed`) each makes one, and is given its share of every batch.
+    """
 
     def __init__(
         self, config: Config, frozen: Frozen, data: str = "", device: torch.device | str = "cpu"
     ) -> None:
         random = torch.Generator().manual_seed(config.seed)
         self.config, self.data, self.device, self.done = config, data, torch.device(device), 0
+        fast.check_switches(config, self.device)
+        self.share = distributed.share(config.batch)
         self.weights = frozen.digests
         self.perceptual = frozen.perceptual.to(self.device)
         self.local = frozen.local_features.to(self.device) if frozen.local_features else None
-        self.generator, self.critic = make_generator(config), make_critic(config)
-        for network in (self.generator, self.critic):
+        self.generator = make_generator(config)
+        self.critic: Critic | None = make_critic(config) if config.adversarial else None
+        self.adams = dict[str, torch.optim.Adam]()
+        self.watch = Watch(self.device, lags=self.device.type == "cuda")
+        for name, network in self._networks().items():
             initialize(network, random, config.initialization)
             network.to(self.device)
-        self.generator_adam = torch.optim.Adam(self.generator.parameters(), betas=config.betas)
-        self.critic_adam = torch.optim.Adam(self.critic.parameters(), betas=config.betas)
+            self.adams[name] = fast.make_adam(network, config, self.device)
+            if config.fused_adam and self.watch.lags:
+                self.adams[name].found_inf = self.watch.found  # type: ignore[attr-defined]
+        self._iterate: Iterate | None = None
 
-    def step(self, batches: Callable[[int], Batch]) -> dict[str, Tensor]:
-        """One iteration: a critic step, then a generator step. Returns the loss terms, scalars.
-
-        `batches` gives batch `number` of the run, on any device.
+    def step(self, batches: Callable[[int], Batch]) -> Terms:
+        """One iteration: a critic step, then a generator step.
 
         With `separate_batches` the generator's step takes a second batch, as in the published code; else
-        both take the same one, and the generator runs once.
+        both take the same one, and the generator runs once. Without `adversarial` there is only one step, and
+        one batch.
+
+        Args:
+            batches: gives batch `number` of the run, on any device; of several processes, this one's share.
+
+        Returns:
+            The loss terms, means over all processes: scalars on the device, which reading waits for.
+
+        Raises:
+            NonFinite: a loss or gradient that is not finite. On a CPU at once, before weights are changed by
+                it; on a GPU within `log_every` iterations, see `check`. `done` is then what it was before.
+            LacbenchError: in the first step, a switch that cannot be had here, or changes the result.
         """
-        config, step = self.config, self.done
-        rate = config.learning_rate if step < config.decay_at else config.late_learning_rate
-        if config.separate_batches:
-            with torch.no_grad():
-                view = self._view(batches(2 * step))
-            terms = self._critic_step(view, rate)
-            view = self._view(batches(2 * step + 1))
-        else:
-            view = self._view(batches(step))
-            terms = self._critic_step(view, rate)
-        terms |= self._generator_step(view, rate)
+        config = self.config
+        held = [batches(number).to(self.device) for number in self._numbers(self.done)]
+        alpha = mixing(config, self.done)[self.share].to(self.device)
+        rate = config.learning_rate if self.done < config.decay_at else config.late_learning_rate
+        for adam in self.adams.values():
+            fast.set_rate(adam, rate)
+        if self._iterate is None:
+            self._iterate = self._prepare(held, alpha)
+        terms = self._iterate(held, alpha)
         self.done += 1
+        if self.watch.lags and (self.done % config.log_every == 0 or self.done == config.steps):
+            self.check(batches)
         return terms
 
-    def _view(self, batch: Batch) -> View:
-        batch = batch.to(self.device)
-        local = self.local(batch.line_art) if self.local else None
-        fake = self.generator(batch.line_art, batch.hint, local)
+    def iterate(self, calls: Calls, batches: Sequence[Batch], alpha: Tensor) -> Terms:
+        """One iteration on the device, without a word to the host."""
+        if len(batches) == 2:
+            with torch.no_grad():
+                view = self._view(calls, batches[0])
+            terms = self._critic_step(calls, view, alpha)
+            view, critic_terms = self._view(calls, batches[1]), terms
+        else:
+            view = self._view(calls, batches[0])
+            critic_terms = self._critic_step(calls, view, alpha) if self.critic is not None else {}
+        terms = critic_terms | self._generator_step(calls, view)
+        self.watch.count()
+        return terms
+
+    def _numbers(self, step: int) -> tuple[int, ...]:
+        """Numbers of the batches that an iteration takes."""
+        if self.config.separate_batches and self.config.adversarial:
+            return 2 * step, 2 * step + 1
+        return (step,)
+
+    def _prepare(self, batches: Sequence[Batch], alpha: Tensor) -> Iterate:
+        """How iterations are computed from now on; see `fast`."""
+        config = self.config
+        calls = fast.plain_calls(config, self.generator, self.critic, self.perceptual, self.local)
+        plain = fast.with_settings(partial(self.iterate, calls), tf32=False)
+        if not fast.switches(config):
+            return plain
+
+        def make() -> Iterate:
+            swift = partial(self.iterate, fast.fast_calls(calls, config, self.device))
+            settled = fast.with_settings(swift, tf32=config.tf32)
+            return fast.Graph(settled, batches, alpha) if config.cuda_graphs else settled
+
+        iterate = fast.verified(config, self.adams, plain, make, batches, alpha)
+        self.watch.reset(self.done)
+        return iterate
+
+    def check(self, batches: Callable[[int], Batch]) -> None:
+        """Wait for the device; raises NonFinite where an iteration since the last check was. On a CPU, never.
+
+        To be called before a checkpoint is written, other than after a multiple of `log_every` iterations.
+        """
+        good = self.watch.verdict()
+        if good is not None:
+            self.done = good
+            batch = batches(self._numbers(good)[-1])
+            raise NonFinite(good + 1, ["found on the device"], batch)
+
+    def _view(self, calls: Calls, batch: Batch) -> View:
+        local = calls.local_features(batch.line_art) if calls.local_features is not None else None
+        fake = calls.generator(batch.line_art, batch.hint, local)
         return View(batch, batch.line_art if local is None else local, fake)
 
-    def _critic_step(self, view: View, rate: float) -> dict[str, Tensor]:
+    def _critic_step(self, calls: Calls, view: View, alpha: Tensor) -> Terms:
+        assert calls.critic is not None and calls.image_gradient is not None
         config, fake, real = self.config, view.fake.detach(), view.batch.color
-        scores = self.critic(torch.cat([fake, real]), torch.cat([view.condition] * 2))
+        scores = calls.critic(torch.cat([fake, real]), torch.cat([view.condition] * 2))
         fakes, reals = scores.chunk(2)
-        alpha = mixing(config, self.done).to(self.device)
+        gradient = calls.image_gradient(alpha * real + (1 - alpha) * fake, view.condition)
         terms = {
             "wasserstein": losses.wasserstein(fakes, reals),
-            "drift": losses.drift(reals, config.drift),
-            "penalty": losses.gradient_penalty(
-                self.critic, fake, real, view.condition, alpha, config.penalty_norm
-            ),
+            "drift": losses.drift(reals, config.drift, distributed.mean),
+            "penalty": losses.unit_norm(gradient, config.penalty_norm),
         }
         total = (
             terms["wasserstein"]
             + config.drift_weight * terms["drift"]
             + config.penalty_weight * terms["penalty"]
         )
-        _descend(self.critic_adam, total, rate)
-        return terms
+        return self._descend("critic", total, terms, view.batch)
 
-    def _generator_step(self, view: View, rate: float) -> dict[str, Tensor]:
+    def _generator_step(self, calls: Calls, view: View) -> Terms:
         config, fake, real = self.config, view.fake, view.batch.color
-        self.critic.requires_grad_(False)
         with torch.no_grad():
-            wanted = self.perceptual(real)
+            wanted = calls.perceptual(real)
         terms = {
-            "content": losses.content(self.perceptual(fake), wanted),
-            "adversarial": -self.critic(fake, view.condition).mean(),
+            "content": losses.content(calls.perceptual(fake), wanted),
             "pixel": functional.l1_loss(fake, real),
         }
-        total = (
-            terms["content"]
-            + config.adversarial_weight * terms["adversarial"]
-            + config.pixel_weight * terms["pixel"]
-        )
-        _descend(self.generator_adam, total, rate)
-        self.critic.requires_grad_(True)
-        return terms
+        total = terms["content"] + config.pixel_weight * terms["pixel"]
+        if self.critic is not None and calls.critic is not None:
+            self.critic.requires_grad_(False)
+            terms["adversarial"] = -calls.critic(fake, view.condition).mean()
+            total = total + config.adversarial_weight * terms["adversarial"]
+        told = self._descend("generator", total, terms, view.batch)
+        if self.critic is not None:
+            self.critic.requires_grad_(True)
+        return told
+
+    def _descend(self, name: str, loss: Tensor, terms: Mapping[str, Tensor], batch: Batch) -> Terms:
+        """Differentiate, average over the processes, look at the numbers, change the weights."""
+        adam = self.adams[name]
+        adam.zero_grad(set_to_none=True)
+        loss.backward()
+        gradients = [p.grad for p in adam.param_groups[0]["params"] if p.grad is not None]
+        told = {term: value.detach().clone() for term, value in terms.items()}
+        distributed.average([*gradients, *told.values()])
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.watch.look({**told, f"the {name}'s gradient": norm}, self.done + 1, batch)
+        adam.step()
+        return told
 
     def save(self, path: Path) -> None:
-        """Write a checkpoint of everything that changes; see `load`."""
-        parts = {
-            "generator": self.generator.state_dict(),
-            "critic": self.critic.state_dict(),
-            "generator_adam": adam_tensors(self.generator_adam),
-            "critic_adam": adam_tensors(self.critic_adam),
-        }
-        tensors = {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+        """Write a checkpoint of everything that changes; see `load`. Raises OutputError."""
+        tensors = dict[str, Tensor]()
+        for name, network in self._networks().items():
+            parts = {name: network.state_dict(), f"{name}_adam": adam_tensors(self.adams[name])}
+            tensors |= {f"{part}.{key}": value for part, held in parts.items() for key, value in held.items()}
         save_checkpoint(path, Header(self.config, self.done, self.data, self.weights), tensors)
 
     def load(self, path: Path) -> None:
@@ -138,16 +215,12 @@ class Trainer:
         header = load_header(path)
         if (header.config, header.data, header.weights) != (self.config, self.data, dict(self.weights)):
             raise InputError(f"{path} is another run's; put this run's back, or begin anew with --no-resume")
-        fill(self.generator, load_tensors(path, "generator"), path)
-        fill(self.critic, load_tensors(path, "critic"), path)
-        fill_adam(self.generator_adam, load_tensors(path, "generator_adam"), path)
-        fill_adam(self.critic_adam, load_tensors(path, "critic_adam"), path)
+        for name, network in self._networks().items():
+            fill(network, load_tensors(path, name), path)
+            fill_adam(self.adams[name], load_tensors(path, f"{name}_adam"), path)
         self.done = header.step
+        self.watch.reset(self.done)
+        self._iterate = None  # a recorded graph has the old moments' places
 
-
-def _descend(adam: torch.optim.Adam, loss: Tensor, rate: float) -> None:
-    for group in adam.param_groups:
-        group["lr"] = rate
-    adam.zero_grad(set_to_none=True)
-    loss.backward()
-    adam.step()
+    def _networks(self) -> dict[str, torch.nn.Module]:
+        return {"generator": self.generator} | ({} if self.critic is None else {"critic": self.critic})

@@ -1,0 +1,102 @@
+"""Several processes that train one model, as `torchrun` starts them: each has its share of every batch.
+
+Gradients are averaged by one all-reduce a network and step, of all of them in one flat tensor. Hooks that
+reduce while a backward pass runs, as DistributedDataParallel's, would go wrong here without an error: the
+critic is differentiated several times a step.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch import distributed as processes
+
+from lacbench.errors import InputError, MissingError
+
+
+@contextmanager
+def joined(device: torch.device) -> Iterator[torch.device]:
+    """Join the other processes that `torchrun` started, if it did; lends the device of this one.
+
+    Of several processes on one machine each takes the CUDA device of its number there (LOCAL_RANK). They
+    speak through NCCL on CUDA and through Gloo on CPUs. Raises MissingError where there are too few devices.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1 or processes.is_initialized():
+        yield device
+        return
+    if device.type == "cuda":
+        number = int(os.environ.get("LOCAL_RANK", "0"))
+        if number >= torch.cuda.device_count():
+            raise MissingError(
+                f"process {number} of this machine has no CUDA device of its own; there are "
+                f"{torch.cuda.device_count()}: start as many with torchrun --nproc-per-node"
+            )
+        device = torch.device("cuda", number)
+        torch.cuda.set_device(device)
+    processes.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    try:
+        yield device
+    finally:
+        processes.destroy_process_group()
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return processes.get_rank() if processes.is_initialized() else 0
+
+
+def world() -> int:
+    """How many processes train together."""
+    return processes.get_world_size() if processes.is_initialized() else 1
+
+
+def is_main() -> bool:
+    """Whether this process is the one that writes and speaks."""
+    return rank() == 0
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    if world() > 1:
+        processes.barrier()
+
+
+def share(batch: int) -> slice:
+    """The samples of a batch of that many that are this process's.
+
+    Raises InputError where they cannot be shared equally.
+    """
+    if batch % world():
+        raise InputError(
+            f"a batch of {batch} cannot be shared equally by {world()} processes; "
+            f"choose a multiple: --set batch={-(-batch // world()) * world()}"
+        )
+    each = batch // world()
+    return slice(rank() * each, (rank() + 1) * each)
+
+
+def average(tensors: Sequence[Tensor]) -> None:
+    """Replace each tensor by its mean over the processes, by one all-reduce. All of one dtype and device."""
+    if world() == 1:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    processes.all_reduce(flat)
+    flat /= world()
+    parts = flat.split([tensor.numel() for tensor in tensors])
+    for tensor, part in zip(tensors, parts, strict=True):
+        tensor.copy_(part.view_as(tensor))
+
+
+def mean(values: Tensor) -> Tensor:
+    """The mean over all processes' values, as many of each; a scalar.
+
+    Its gradient is that of this process's own mean, so that averaged gradients of what follows are right.
+    """
+    own = values.mean()
+    if world() == 1:
+        return own
+    whole = own.detach().clone()
+    average([whole])
+    return own + (whole - own.detach())
