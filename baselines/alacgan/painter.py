@@ -8,10 +8,9 @@ import torch
 from numpy.typing import NDArray
 
 from lacbench import weights
-from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
+from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill, generator_part, load_header, load_tensors
 from lacbench.baselines.alacgan.frozen import VggLocalFeatures, freeze
 from lacbench.baselines.alacgan.networks import make_generator
-from lacbench.baselines.alacgan.trainer import CHECKPOINT
 from lacbench.devices import choose_device
 from lacbench.errors import IntegrityError
 from lacbench.hints import Hint
@@ -33,7 +32,7 @@ def open_painter(
     """
     header, place = load_header(checkpoint), choose_device(device)
     generator = make_generator(header.config)
-    fill(generator, load_tensors(checkpoint, "generator"), checkpoint)
+    fill(generator, load_tensors(checkpoint, generator_part(header.config)), checkpoint)
     generator.eval().requires_grad_(False).to(place)
     local = None
     if header.config.local_features == "vgg16":

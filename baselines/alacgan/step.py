@@ -1,6 +1,6 @@
 """One iteration: the networks, their optimizers, a critic step and a generator step."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from lacbench.baselines.alacgan import losses
 from lacbench.baselines.alacgan.checkpoint import (
     Header,
     adam_tensors,
+    check_same_run,
     fill,
     fill_adam,
     load_header,
@@ -22,7 +23,6 @@ from lacbench.baselines.alacgan.config import Config
 from lacbench.baselines.alacgan.data import Batch, mixing
 from lacbench.baselines.alacgan.frozen import Frozen
 from lacbench.baselines.alacgan.networks import initialize, make_critic, make_generator
-from lacbench.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -122,13 +122,14 @@ class Trainer:
         self.critic.requires_grad_(True)
         return terms
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint of everything that changes; see `load`."""
+    def save(self, path: Path, beside: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+        """Write a checkpoint of everything that changes; see `load`. `beside`: parts that others add."""
         parts = {
             "generator": self.generator.state_dict(),
             "critic": self.critic.state_dict(),
             "generator_adam": adam_tensors(self.generator_adam),
             "critic_adam": adam_tensors(self.critic_adam),
+            **(beside or {}),
         }
         tensors = {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
         save_checkpoint(path, Header(self.config, self.done, self.data, self.weights), tensors)
@@ -136,8 +137,7 @@ class Trainer:
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same run. Raises InputError, IntegrityError."""
         header = load_header(path)
-        if (header.config, header.data, header.weights) != (self.config, self.data, dict(self.weights)):
-            raise InputError(f"{path} is another run's; put this run's back, or begin anew with --no-resume")
+        check_same_run(header, Header(self.config, self.done, self.data, self.weights), path)
         fill(self.generator, load_tensors(path, "generator"), path)
         fill(self.critic, load_tensors(path, "critic"), path)
         fill_adam(self.generator_adam, load_tensors(path, "generator_adam"), path)

@@ -141,7 +141,7 @@ def test_a_missing_device_is_one_sentence(data, tmp_path: Path) -> None:
         pytest.skip("there is a CUDA device here")
     with pytest.raises(MissingError, match="use --device cpu"):
         train(*data, config(), tmp_path / "run", device="cuda", frozen=frozen())
-    with pytest.raises(InputError, match="there is no device 'gpu'; expected cpu, cuda"):
+    with pytest.raises(InputError, match="there is no device 'gpu'; expected auto, cpu, cuda"):
         train(*data, config(), tmp_path / "run", device="gpu", frozen=frozen())
 
 
