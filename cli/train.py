@@ -100,10 +100,10 @@ def _configured(
 
 
 def _sentence(told: "Forecast") -> str:
-    duration = timedelta(seconds=round(told.seconds))
+    rate, duration = told.steps / told.seconds, timedelta(seconds=round(told.seconds))
     on_device = f", {told.device_bytes / 1e9:.1f} GB of its own" if told.device_bytes else ""
     return (
-        f"{told.steps:,} iterations on {told.pictures:,} pictures: {duration} at "
-        f"{told.steps / told.seconds:.3g} a second on {told.device}{on_device}, {told.memory_bytes / 1e9:.1f} "
-        f"GB of main memory, {told.picture_bytes / 1e9:.2f} GB of these for the pictures"
+        f"{told.steps:,} iterations on {told.pictures:,} pictures: {duration} at {rate:.3g} a second on "
+        f"{told.device}{on_device}, {told.memory_bytes / 1e9:.1f} GB of main memory, "
+        f"{told.picture_bytes / 1e9:.2f} GB of these for the pictures"
     )

@@ -25,6 +25,6 @@ def choose_device(name: str) -> "torch.device":
         raise InputError(f"there is no device {name!r}; expected auto, cpu, cuda or cuda:N")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise MissingError(
-            f"there is no CUDA device {name!r} here; use --device cpu (to train: with --preset tiny)"
+            f"there is no CUDA device {name!r} here; use --device cpu (to train: --device cpu --preset tiny)"
         )
     return device

@@ -17,11 +17,11 @@ class Interrupts:
     def __init__(self) -> None:
         self.asked = 0
         """The signal's number, 0 for none yet."""
-        self._before: dict[int, Any] = {}
+        self._urgent, self._before = False, dict[int, Any]()
 
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():  # others cannot set handlers
-            self._before = {number: signal.signal(number, self._ask) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._receive) for number in SIGNALS}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -30,12 +30,12 @@ class Interrupts:
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Work that loses nothing when it is cut off: signals act at once."""
-        self.__exit__()
+        """Within it is work that loses nothing when it is cut off: the first signal ends it too."""
+        self._urgent = True
         try:
             yield
         finally:
-            self.__enter__()
+            self._urgent = False
 
     def leave(self) -> None:
         """End as the signal would have: KeyboardInterrupt for Ctrl-C, exit status 143 for SIGTERM."""
@@ -44,6 +44,8 @@ class Interrupts:
         if self.asked:
             raise SystemExit(128 + self.asked)
 
-    def _ask(self, number: int, _: FrameType | None) -> None:
+    def _receive(self, number: int, _: FrameType | None) -> None:
         self.asked = number
         self.__exit__()
+        if self._urgent:
+            self.leave()

@@ -190,24 +190,22 @@ class Run:
         Raises NonFinite, and what the signal says; see `train`.
         """
         first = self.trainer.done
-        todo, feed = range(first, last), Feed(batches)
-        with self._log(first) as log, Interrupts() as stop:
-            with stop.at_once():
-                self._look(log)  # what a killed run did not come to
-            for _ in self.progress.track(todo, "train", len(todo), self.meter.detail):
-                self._step(feed)
-                self._note(log)
-                if self.trainer.done == last or stop.asked or self._save_due():
-                    self._save(log)
-                if stop.asked:
-                    break
-                with stop.at_once():
-                    self._look(log)
-        if stop.asked:
-            self.progress.say(
-                f"train: stopped after iteration {self.trainer.done}; the checkpoint is in {self.out}"
-            )
-            stop.leave()
+        todo, feed, stop = range(first, last), Feed(batches), Interrupts()
+        try:
+            with self._log(first) as log, stop:
+                self._look(log, stop)  # what a killed run did not come to
+                for _ in self.progress.track(todo, "train", len(todo), self.meter.detail):
+                    self._step(feed)
+                    self._note(log)
+                    if self.trainer.done == last or stop.asked or self._save_due():
+                        self._save(log)
+                    if stop.asked:
+                        break
+                    self._look(log, stop)
+        finally:
+            if stop.asked:
+                self.progress.say(f"train: stopped after iteration {self.trainer.done}, saved in {self.out}")
+        stop.leave()
 
     def _step(self, feed: Feed) -> None:
         """One iteration, of the networks and of their average."""
@@ -244,9 +242,10 @@ class Run:
         for old in numbered(self.out)[: -self.config.keep or None]:
             old.unlink()
 
-    def _look(self, log: Log | None) -> None:
-        if log:
-            self.looks.look(self.trainer.done, log, self.progress)
+    def _look(self, log: Log | None, stop: Interrupts) -> None:
+        if log and self.looks.due(self.trainer.done):  # then its checkpoint is there
+            with stop.at_once():
+                self.looks.look(self.trainer.done, log, self.progress)
 
     def _beside(self) -> dict[str, dict[str, Tensor]]:
         """What a checkpoint holds beside the trainer's own."""
