@@ -10,7 +10,7 @@ from lacbench.cli.options import FOLDER, json_option, print_json
 from lacbench.cli.terminal import listener
 
 if TYPE_CHECKING:
-    from lacbench.baselines.alacgan.config import Config
+    from lacbench.baselines.alacgan.config import choose_preset, make_config, parse_assignment
     from lacbench.baselines.alacgan.forecast import Forecast
 
 WITHOUT: dict[str, dict[str, Any]] = {
@@ -40,6 +40,9 @@ WITHOUT: dict[str, dict[str, Any]] = {
 )
 @click.option("--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1 …")
 @click.option(
+    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many; results are the same."
+)
+@click.option(
     "--max-steps", type=click.IntRange(1), help="Stop after so many iterations; the same command goes on."
 )
 @click.option(
@@ -56,6 +59,7 @@ def train(
     assignments: tuple[str, ...],
     without: tuple[str, ...],
     device: str,
+    loaders: int | None,
     max_steps: int | None,
     resume: bool,
     dry_run: bool,
@@ -71,7 +75,12 @@ def train(
     from lacbench.baselines.alacgan.trainer import train
     from lacbench.manifest import load_dataset, load_pairs
 
-    preset, config = _configured(preset, device, assignments, without)
+    changes: dict[str, Any] = {} if loaders is None else {"loaders": loaders}
+    for name in without:
+        changes |= WITHOUT[name]
+    changes |= dict(parse_assignment(text) for text in assignments)
+    preset = choose_preset(preset, device)
+    config = make_config(preset, changes)
     given = load_dataset(data), load_pairs(data), config
     if dry_run:
         told = forecast(*given, device=device, progress=listener())
@@ -83,20 +92,6 @@ def train(
         print_json({"run": str(run), "done": done, "steps": config.steps, "preset": preset})
     else:
         click.echo(run)
-
-
-def _configured(
-    preset: str, device: str, assignments: tuple[str, ...], without: tuple[str, ...]
-) -> tuple[str, "Config"]:
-    """The preset's name, and the configuration that the options make of it."""
-    from lacbench.baselines.alacgan.config import choose_preset, make_config, parse_assignment
-
-    changes: dict[str, Any] = {}
-    for name in without:
-        changes |= WITHOUT[name]
-    changes |= dict(parse_assignment(text) for text in assignments)
-    preset = choose_preset(preset, device)
-    return preset, make_config(preset, changes)
 
 
 def _sentence(told: "Forecast") -> str:
