@@ -37,7 +37,13 @@ HOSTS = 6
 class Lines:
     """Plain lines, for logs and pipes: a stage's summary, and a sign of life during a long one."""
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    def track(
+        self,
+        items: Iterable[Item],
+        label: str,
+        total: int | None = None,
+        detail: Callable[[], str] | None = None,
+    ) -> Iterator[Item]:
         """Pass the items on; now and then say how many there were, of how many, and for how long yet."""
         start = last = time.monotonic()
         for done, item in enumerate(items):
@@ -46,7 +52,8 @@ class Lines:
             if now - last > QUIET_SECONDS:
                 last = now
                 left = f" of {total}, {(now - start) * (total / (done + 1) - 1):.0f} s left" if total else ""
-                self.say(f"{label}: {done + 1}{left}")
+                more = f"; {told}" if detail and (told := detail()) else ""
+                self.say(f"{label}: {done + 1}{left}{more}")
 
     def say(self, message: str) -> None:
         """Print the message on stderr."""
@@ -62,7 +69,13 @@ class Lines:
 class Bars(Lines):
     """A bar while a stage runs, gone when it is done; its summary stays."""
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    def track(
+        self,
+        items: Iterable[Item],
+        label: str,
+        total: int | None = None,
+        detail: Callable[[], str] | None = None,
+    ) -> Iterator[Item]:
         """Pass the items on under a bar with count, speed and time left."""
         from rich.console import Console
         from rich.progress import (
@@ -80,9 +93,13 @@ class Bars(Lines):
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[detail]}"),
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-            yield from progress.track(items, total=total, description=label)
+            task = progress.add_task(label, total=total, detail="")
+            for item in progress.track(items, total=total, task_id=task):
+                progress.update(task, detail=detail() if detail else "")
+                yield item
 
     @contextmanager
     def watch(self, status: Callable[[], Status]) -> Iterator[None]:

@@ -31,8 +31,17 @@ class Status:
 class Progress(Protocol):
     """Somebody who listens: a terminal, a log, or nobody."""
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
-        """Pass the items on, one by one, and show how many went by (`total`: how many will)."""
+    def track(
+        self,
+        items: Iterable[Item],
+        label: str,
+        total: int | None = None,
+        detail: Callable[[], str] | None = None,
+    ) -> Iterator[Item]:
+        """Pass the items on, one by one, and show how many went by (`total`: how many will).
+
+        `detail` tells more, a few words that are shown beside the count.
+        """
         ...
 
     def say(self, message: str) -> None:
@@ -47,7 +56,13 @@ class Progress(Protocol):
 class Silent:
     """Nobody listens; the default everywhere."""
 
-    def track(self, items: Iterable[Item], label: str, total: int | None = None) -> Iterator[Item]:
+    def track(
+        self,
+        items: Iterable[Item],
+        label: str,
+        total: int | None = None,
+        detail: Callable[[], str] | None = None,
+    ) -> Iterator[Item]:
         """Pass the items on."""
         yield from items
 

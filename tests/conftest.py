@@ -1,6 +1,8 @@
 """Fixtures that several tests share: drawn pictures, the shared art folder."""
 
 import os
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,46 @@ def drawn_art(tmp_path: Path) -> Path:
     for seed in range(100, 105):
         write_png(folder / f"linearts/{seed}.png", draw_figure(seed)[1])
     return folder
+
+
+@pytest.fixture
+def data(drawn_art: Path, tmp_path: Path) -> tuple[object, object]:
+    """A data set of the drawn art, and its pairs at 64 pixels."""
+    from lacbench.pairs import make_pairs
+
+    from made import build
+
+    dataset = build(drawn_art, tmp_path / "data")
+    return dataset, make_pairs(dataset, size=64)
+
+
+@pytest.fixture(scope="module")
+def random_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache folder in which the Inception has random weights: nothing is downloaded."""
+    import torch
+    from torchvision.models import inception_v3
+
+    from given import keep
+
+    cache = tmp_path_factory.mktemp("cache")
+    torch.manual_seed(0)
+    state = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False).state_dict()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LACBENCH_CACHE", str(cache))
+        keep({k: v for k, v in state.items() if not k.startswith("fc.") and not k.endswith("tracked")})
+        yield cache
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path):
+    """A file system of 256 KB; only root can make one."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture(autouse=True)

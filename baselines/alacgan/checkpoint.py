@@ -1,8 +1,10 @@
 """Checkpoints: one safetensors file with networks, optimizers and what they were trained with. No pickles."""
 
 import json
+import os
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 import lacbench
-from lacbench.baselines.alacgan.config import Config, parse_config
+from lacbench.baselines.alacgan.config import Config, differing, parse_config
 from lacbench.errors import InputError, IntegrityError, RecipeError
-from lacbench.files import write_bytes
+from lacbench.files import atomic, write_bytes
 
+CHECKPOINT = "checkpoint.safetensors"
+"""The newest checkpoint in a run's folder: the run's model."""
+BEST = "best.safetensors"
+"""The checkpoint with the lowest FID of all that were validated; its header has the figure."""
 FORMAT = "lacbench.alacgan/1"
 """Layout of the checkpoints; another one is refused, not guessed at."""
 KEY = "lacbench"
@@ -34,6 +40,8 @@ class Header:
     """SHA-256 of what was trained on; see `lacbench.baselines.alacgan.data.data_digest`."""
     weights: Mapping[str, str]
     """SHA-256 of the frozen networks' weights, by their name."""
+    validation: Mapping[str, Any] = field(default_factory=dict)
+    """What `lacbench fid --json` says of this generator's outputs; of a run's best checkpoint alone."""
 
 
 def save_checkpoint(path: Path, header: Header, tensors: Mapping[str, Tensor]) -> None:
@@ -44,6 +52,7 @@ def save_checkpoint(path: Path, header: Header, tensors: Mapping[str, Tensor]) -
         "step": header.step,
         "data": header.data,
         "weights": dict(header.weights),
+        "validation": dict(header.validation),
         "versions": {"lacbench": lacbench.__version__, "torch": torch.__version__},
     }
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -58,9 +67,27 @@ def load_header(path: Path) -> Header:
         told = json.loads(text or "null")
         if told["format"] != FORMAT:
             raise ValueError(f"its format is {told['format']}, expected {FORMAT}")
-        return Header(parse_config(told["config"]), int(told["step"]), told["data"], dict(told["weights"]))
+        config, step, weights = parse_config(told["config"]), int(told["step"]), dict(told["weights"])
+        return Header(config, step, told["data"], weights, dict(told.get("validation", {})))
     except (ValueError, TypeError, KeyError, RecipeError) as error:
         raise InputError(f"{path} is no checkpoint of this lacbench: {error}; train it again") from error
+
+
+def check_same_run(header: Header, expected: Header, path: Path) -> None:
+    """Raise InputError where a checkpoint's header is not of the run that is expected to go on from it."""
+    one, other = (
+        {**h.config.model_dump(), "data": h.data, "weights": dict(h.weights)} for h in (header, expected)
+    )
+    if names := differing(one, other):
+        raise InputError(
+            f"{path} is another run's, with another {', '.join(names)}; put this run's back, or begin anew "
+            "with --no-resume"
+        )
+
+
+def generator_part(config: Config) -> str:
+    """The part of a checkpoint that colours: `ema` where the run keeps that average, else `generator`."""
+    return "ema" if config.ema else "generator"
 
 
 def load_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
@@ -74,9 +101,31 @@ def load_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
         return {name.removeprefix(start): file.get_tensor(name) for name in names}
 
 
+def link(checkpoint: Path, path: Path) -> None:
+    """Have `path` be the same file as a checkpoint, atomically; a copy where the file system has no links."""
+    with atomic(path) as temporary:
+        temporary.unlink()
+        try:
+            os.link(checkpoint, temporary)
+        except OSError:
+            shutil.copyfile(checkpoint, temporary)
+
+
+def copy_validated(checkpoint: Path, path: Path, validation: Mapping[str, Any]) -> None:
+    """Copy a checkpoint, atomically, with what a validation found in its header."""
+    header = replace(load_header(checkpoint), validation=validation)
+    with _open(checkpoint) as file:
+        save_checkpoint(path, header, {name: file.get_tensor(name) for name in list(file.keys())})
+
+
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
     """Fill a network from a checkpoint's tensors. Raises InputError where names or shapes differ."""
-    expected = network.state_dict()
+    check_shapes(tensors, network.state_dict(), path)
+    network.load_state_dict(dict(tensors))
+
+
+def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    """Raise InputError where a checkpoint's tensors have other names or shapes than those expected."""
     for name in sorted(expected.keys() | tensors.keys()):
         got, want = (tuple(t[name].shape) if name in t else None for t in (tensors, expected))
         if got != want:
@@ -84,7 +133,6 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
                 f"{path} does not fit its own configuration: {name} has shape {got}, expected {want}; "
                 "take the file as it was written"
             )
-    network.load_state_dict(dict(tensors))
 
 
 def adam_tensors(adam: torch.optim.Adam) -> dict[str, Tensor]:
@@ -94,15 +142,18 @@ def adam_tensors(adam: torch.optim.Adam) -> dict[str, Tensor]:
 
 
 def fill_adam(adam: torch.optim.Adam, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Fill an optimizer from a checkpoint's tensors. Raises InputError where they are not all there."""
+    """Fill an optimizer from a checkpoint's tensors. Raises InputError where they do not fit."""
     groups = adam.state_dict()["param_groups"]
     keys = ("step", "exp_avg", "exp_avg_sq")
+    parameters = [parameter for group in adam.param_groups for parameter in group["params"]]
     try:
         state: dict[int, Any] = {
             number: {key: tensors[f"{number}.{key}"] for key in keys} for number in groups[0]["params"]
         }
     except KeyError as error:
         raise InputError(f"{path} lacks the optimizer's {error}; take the file as it was written") from error
+    moments = {f"{n}.{key}": p for n, p in enumerate(parameters) for key in keys[1:]}
+    check_shapes({name: tensors[name] for name in moments}, moments, path)
     adam.load_state_dict({"state": state, "param_groups": groups})
 
 

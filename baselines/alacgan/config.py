@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lacbench.errors import RecipeError
+from lacbench.devices import choose_device
+from lacbench.errors import MissingError, RecipeError
 
 Positive = Annotated[int, Field(gt=0)]
+Number = Annotated[int, Field(ge=0)]
 Width = Annotated[int, Field(gt=0, le=512)]
 Size = Annotated[int, Field(gt=0, le=4096)]
 Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -108,6 +110,17 @@ class Config(BaseModel):
     """Threads that make batches ahead; 0 makes them where they are used. Changes no result."""
     resident: bool = False
     """Whether all pictures are held on the device, and crops taken there. Changes no result."""
+    keep: Number = 3
+    """Checkpoints that are kept beside the last and the best one: the newest of all."""
+    sample_every: Number = 5000
+    """Iterations between two sheets of samples; 0 for none."""
+    validate_every: Number = 10_000
+    """Iterations between two validations by FID; 0 for none."""
+    validate_on: Literal["linearts", "validation"] = "linearts"
+    """What a validation colours: the line arts that are scored at last too, or the drawings of the split
+    `validation`, so that a model chosen by it was chosen on nothing that it is scored on."""
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay a step of the moving average of the generator's weights, which then colours; 0 for none."""
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -118,10 +131,6 @@ class Config(BaseModel):
             raise ValueError(f"crop is {self.crop}; expected at most size, which is {self.size}")
         if self.batch % 2:
             raise ValueError(f"batch is {self.batch}; expected an even number: half of a batch has no hints")
-        if self.save_every % self.log_every:
-            raise ValueError(
-                f"save_every is {self.save_every}; expected a multiple of log_every, {self.log_every}"
-            )
         if self.ink[0] > self.ink[1]:
             raise ValueError(f"ink is {self.ink}; expected the lower end first")
         for scale, groups in zip((8, 4, 2, 1), self.groups, strict=True):
@@ -132,8 +141,10 @@ class Config(BaseModel):
         return self
 
 
-FREE = frozenset({"loaders", "resident"})
-"""Fields that change nothing in the result: a run may go on with other values of them."""
+FREE = frozenset(
+    {"keep", "loaders", "resident", "sample_every", "save_every", "validate_every", "validate_on"}
+)
+"""Fields that change nothing of what is learned: a run may go on with other values of them."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "official": {},
@@ -170,6 +181,8 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "threads": 1,
         "log_every": 50,
         "save_every": 200,
+        "sample_every": 200,
+        "validate_every": 0,
     },
 }
 """What each preset changes of the defaults. The paper does not split its dilations: ours is a guess."""
@@ -182,6 +195,21 @@ def make_config(preset: str = "official", changes: Mapping[str, Any] | None = No
     return parse_config({**PRESETS[preset], **(changes or {})})
 
 
+def choose_preset(name: str, device: str) -> str:
+    """The preset of that name; for an empty one `official` where the device is a GPU, else `tiny`.
+
+    Raises MissingError for one that takes months on a CPU, where the device is `auto` and there is no GPU,
+    and what `choose_device` raises.
+    """
+    gpu = choose_device(device).type == "cuda"
+    if name and name != "tiny" and name in PRESETS and device == "auto" and not gpu:
+        raise MissingError(
+            f"the preset {name} wants a GPU, and there is none here; take --device cpu --preset tiny, or "
+            f"insist with --device cpu --preset {name}"
+        )
+    return name or ("official" if gpu else "tiny")
+
+
 def parse_config(fields: Mapping[str, Any]) -> Config:
     """A Config from its fields; those not given have the default. Raises RecipeError of one sentence."""
     try:
@@ -192,14 +220,24 @@ def parse_config(fields: Mapping[str, Any]) -> Config:
 
 
 def parse_assignment(text: str) -> tuple[str, Any]:
-    """Split `key=value`; the value is read as JSON (`[1, 2]`, `true`, `3e-4`), else taken as a word."""
+    """Split `key=value`; the value is read as JSON (`[1, 2]`, `true`, `3e-4`), else taken as a word.
+
+    Raises RecipeError for anything else.
+    """
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise RecipeError(f"{text!r} sets nothing; expected key=value, as in steps=1000")
+    if "." in key:
+        raise RecipeError(f"{text!r} has a dotted key, and no field has fields of its own; leave out the dot")
     try:
         return key, json.loads(value)
     except ValueError:
         return key, value
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Names of the fields in which two runs differ so that one cannot go on where the other is."""
+    return sorted(k for k in (one.keys() | other.keys()) - FREE if one.get(k) != other.get(k))
 
 
 def _reason(error: Any) -> str:

@@ -8,12 +8,16 @@ critic is differentiated several times a step.
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 from torch import Tensor
 from torch import distributed as processes
 
 from lacbench.errors import InputError, MissingError
+
+PATIENCE = timedelta(hours=2)
+"""How long processes wait for another, which may be at a validation."""
 
 
 @contextmanager
@@ -35,7 +39,7 @@ def joined(device: torch.device) -> Iterator[torch.device]:
             )
         device = torch.device("cuda", number)
         torch.cuda.set_device(device)
-    processes.init_process_group("nccl" if device.type == "cuda" else "gloo")
+    processes.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield device
     finally:
@@ -61,6 +65,13 @@ def barrier() -> None:
     """Wait until every process is here."""
     if world() > 1:
         processes.barrier()
+
+
+def any_of(told: bool, device: torch.device) -> bool:
+    """Whether any of the processes says so; all of them must ask."""
+    flag = torch.tensor([float(told)], device=device)
+    average([flag])
+    return bool(flag)
 
 
 def share(batch: int) -> slice:

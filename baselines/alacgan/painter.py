@@ -7,10 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
+from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill, generator_part, load_header, load_tensors
 from lacbench.baselines.alacgan.frozen import load_local_of
 from lacbench.baselines.alacgan.networks import make_generator
-from lacbench.baselines.alacgan.trainer import CHECKPOINT
 from lacbench.devices import choose_device
 from lacbench.hints import Hint
 from lacbench.images import Array
@@ -32,7 +31,7 @@ def open_painter(
     """
     header, place = load_header(checkpoint), choose_device(device)
     generator = make_generator(header.config)
-    fill(generator, load_tensors(checkpoint, "generator"), checkpoint)
+    fill(generator, load_tensors(checkpoint, generator_part(header.config)), checkpoint)
     generator.eval().requires_grad_(False).to(place)
     local = load_local_of(header, checkpoint)
     if local:

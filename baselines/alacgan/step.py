@@ -13,6 +13,7 @@ from lacbench.baselines.alacgan import distributed, fast, losses
 from lacbench.baselines.alacgan.checkpoint import (
     Header,
     adam_tensors,
+    check_same_run,
     fill,
     fill_adam,
     load_header,
@@ -25,7 +26,6 @@ from lacbench.baselines.alacgan.fast import Calls, Iterate, Terms
 from lacbench.baselines.alacgan.frozen import Frozen
 from lacbench.baselines.alacgan.networks import Critic, initialize, make_critic, make_generator
 from lacbench.baselines.alacgan.watch import NonFinite, Watch
-from lacbench.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -202,19 +202,21 @@ class Trainer:
         adam.step()
         return told
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint of everything that changes; see `load`. Raises OutputError."""
-        tensors = dict[str, Tensor]()
+    def save(self, path: Path, beside: Mapping[str, Mapping[str, Tensor]] | None = None) -> None:
+        """Write a checkpoint of everything that changes; see `load`. `beside`: parts that others add.
+
+        Raises OutputError.
+        """
+        parts = dict(beside or {})
         for name, network in self._networks().items():
-            parts = {name: network.state_dict(), f"{name}_adam": adam_tensors(self.adams[name])}
-            tensors |= {f"{part}.{key}": value for part, held in parts.items() for key, value in held.items()}
+            parts |= {name: network.state_dict(), f"{name}_adam": adam_tensors(self.adams[name])}
+        tensors = {f"{part}.{key}": value for part, held in parts.items() for key, value in held.items()}
         save_checkpoint(path, Header(self.config, self.done, self.data, self.weights), tensors)
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint of the same run. Raises InputError, IntegrityError."""
         header = load_header(path)
-        if (header.config, header.data, header.weights) != (self.config, self.data, dict(self.weights)):
-            raise InputError(f"{path} is another run's; put this run's back, or begin anew with --no-resume")
+        check_same_run(header, Header(self.config, self.done, self.data, self.weights), path)
         for name, network in self._networks().items():
             fill(network, load_tensors(path, name), path)
             fill_adam(self.adams[name], load_tensors(path, f"{name}_adam"), path)

@@ -9,8 +9,7 @@ import torch
 
 from lacbench.baselines.alacgan import trainer
 from lacbench.baselines.alacgan.checkpoint import load_header, load_tensors
-from lacbench.baselines.alacgan.config import Config, make_config, parse_assignment
-from lacbench.baselines.alacgan.frozen import Frozen, Perceptual
+from lacbench.baselines.alacgan.config import make_config, parse_assignment
 from lacbench.baselines.alacgan.painter import hint_map
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.baselines.alacgan.trainer import CHECKPOINT, LOG, train
@@ -19,39 +18,9 @@ from lacbench.errors import InputError, IntegrityError, LacbenchError, MissingEr
 from lacbench.hints import Hint
 from lacbench.images import read, write_png
 from lacbench.pairs import make_pairs
-from lacbench.records import Dataset, Pair
 
 from made import build, draw_figure
-
-SMALL = {
-    "size": 64,
-    "generator_width": 4,
-    "groups": [2, 2, 2, 2],
-    "dilations": [[1], [2], [1], [1]],
-    "critic_groups": 2,
-    "critic_width": 4,
-    "local_features": "none",
-    "batch": 2,
-    "steps": 5,
-    "log_every": 1,
-    "save_every": 5,
-}
-
-
-def config(**changes: object) -> Config:
-    return make_config("tiny", {**SMALL, **changes})
-
-
-def frozen() -> Frozen:
-    """A perceptual network of made-up weights: no test asks a registry for a real one."""
-    torch.manual_seed(1)
-    return Frozen(Perceptual().requires_grad_(False).eval(), None)
-
-
-@pytest.fixture
-def data(drawn_art: Path, tmp_path: Path) -> tuple[Dataset, tuple[Pair, ...]]:
-    dataset = build(drawn_art, tmp_path / "data")
-    return dataset, make_pairs(dataset, size=64)
+from small import config, frozen
 
 
 @pytest.mark.parametrize("separate", [False, True])
@@ -141,7 +110,7 @@ def test_a_missing_device_is_one_sentence(data, tmp_path: Path) -> None:
         pytest.skip("there is a CUDA device here")
     with pytest.raises(MissingError, match="use --device cpu"):
         train(*data, config(), tmp_path / "run", device="cuda", frozen=frozen())
-    with pytest.raises(InputError, match="there is no device 'gpu'; expected cpu, cuda"):
+    with pytest.raises(InputError, match="there is no device 'gpu'; expected auto, cpu, cuda"):
         train(*data, config(), tmp_path / "run", device="gpu", frozen=frozen())
 
 

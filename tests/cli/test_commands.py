@@ -117,18 +117,6 @@ def test_a_read_only_output(recipe: Path) -> None:
     refused(lacbench("build-dataset", recipe, "-o", "/sys/lacbench"), "cannot write /sys/lacbench")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A file system of 256 KB; only root can make one."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("a small file system cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
-
-
 def test_a_full_disk_keeps_what_is_whole(recipe: Path, small_disk: Path, tmp_path: Path) -> None:
     refused(lacbench("build-dataset", recipe, "-o", small_disk / "data"), "the disk is full")
     left = [p for p in small_disk.rglob("images/*/*") if p.is_file()]

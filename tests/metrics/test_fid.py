@@ -5,8 +5,6 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,24 +24,7 @@ from lacbench.metrics.fid import FidResult, fid, find, frechet_distance
 from lacbench.metrics.statistics import FeatureStatistics
 from lacbench.recipe import parse_recipe
 
-
-@dataclass(frozen=True)
-class Given:
-    """A route to tensors that are at hand."""
-
-    state: dict[str, torch.Tensor]
-    origin: str = "the test"
-
-    def download(self, folder: Path) -> Path:
-        return folder
-
-    def tensors(self, path: Path) -> dict[str, torch.Tensor]:
-        return self.state
-
-
-def keep(state: dict[str, torch.Tensor]) -> None:
-    """Have the cache folder hold these weights as `inception`."""
-    weights.fetch(weights.Weights("inception", "tests", "CC0-1.0", "none", 0, (Given(state),)))
+from given import keep
 
 
 def whole_checkpoint(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -62,18 +43,6 @@ def draw(folder: Path, n: int, seed: int, size: int = 96) -> Path:
         coarse = (ground + random.integers(-120, 120, (5, 5, 3))).clip(0, 255).astype(np.uint8)
         Image.fromarray(coarse).resize((size, size), Image.Resampling.BICUBIC).save(folder / f"{i:03}.png")
     return folder
-
-
-@pytest.fixture(scope="module")
-def random_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A cache folder in which the Inception has random weights: nothing is downloaded."""
-    cache = tmp_path_factory.mktemp("cache")
-    torch.manual_seed(0)
-    state = inception_v3(weights=None, num_classes=1008, aux_logits=False, init_weights=False).state_dict()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LACBENCH_CACHE", str(cache))
-        keep({k: v for k, v in state.items() if not k.startswith("fc.") and not k.endswith("tracked")})
-        yield cache
 
 
 @pytest.fixture(scope="module")

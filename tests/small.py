@@ -1,0 +1,30 @@
+"""The smallest reference model that trains, for tests of what is around it."""
+
+import torch
+
+from lacbench.baselines.alacgan.config import Config, make_config
+from lacbench.baselines.alacgan.frozen import Frozen, Perceptual
+
+SMALL = {
+    "size": 64,
+    "generator_width": 4,
+    "groups": [2, 2, 2, 2],
+    "dilations": [[1], [2], [1], [1]],
+    "critic_groups": 2,
+    "critic_width": 4,
+    "local_features": "none",
+    "batch": 2,
+    "steps": 5,
+    "log_every": 1,
+    "save_every": 5,
+}
+
+
+def config(**changes: object) -> Config:
+    return make_config("tiny", {**SMALL, **changes})
+
+
+def frozen() -> Frozen:
+    """A perceptual network of made-up weights: no test asks a registry for a real one."""
+    torch.manual_seed(1)
+    return Frozen(Perceptual().requires_grad_(False).eval(), None)
