@@ -1,69 +1,75 @@
 """A trained generator, ready to colour whole line arts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor, nn
 
 from lacbench import weights
-from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
+from lacbench.baselines.alacgan.checkpoint import Header, fill, load_header, load_tensors
 from lacbench.baselines.alacgan.frozen import VggLocalFeatures, freeze
 from lacbench.baselines.alacgan.networks import make_generator
 from lacbench.baselines.alacgan.trainer import CHECKPOINT
+from lacbench.baselines.painting import Network, hint_map
+from lacbench.baselines.tiles import Floats
 from lacbench.devices import choose_device
 from lacbench.errors import IntegrityError
-from lacbench.hints import Hint
-from lacbench.images import Array
 
-__all__ = ["CHECKPOINT", "hint_map", "open_painter"]
-
-MULTIPLE = 16
-"""Height and width that the networks take are multiples of this, in pixels."""
+__all__ = ["CHECKPOINT", "Colorizer", "Trained", "as_network", "hint_map", "load_trained"]
 
 
-def open_painter(
-    checkpoint: Path, device: str = "cpu"
-) -> tuple[int, Callable[[Array, Sequence[Hint]], Array]]:
-    """Load a checkpoint's generator; returns the size it was trained at and a function that colours.
+class Colorizer(nn.Module):
+    """A generator and the local features network it was trained with: line art and hint → colour."""
 
-    The function takes a line art, uint8 (H, W), 0 ink, 255 paper, and hints, and returns uint8 (H, W, 3) RGB.
-    Raises InputError, IntegrityError for what is no whole checkpoint, MissingError for a missing device.
+    def __init__(self, generator: nn.Module, local: nn.Module | None) -> None:
+        super().__init__()
+        self.generator, self.local = generator, local
+
+    def forward(self, line_art: Tensor, hint: Tensor) -> Tensor:
+        """(N, 1, H, W) in [-1, 1] and (N, 4, H/4, W/4), see `Generator` → (N, 3, H, W) RGB in [-1, 1]."""
+        local = None if self.local is None else self.local(line_art)
+        return torch.as_tensor(self.generator(line_art, hint, local))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, on the CPU."""
+
+    colorizer: Colorizer
+    """The networks, for inference."""
+    size: int
+    """Shortest side, in pixels, that it was trained at."""
+    weights: Mapping[str, str]
+    """SHA-256 of the frozen weights in it, by their name."""
+    told: Mapping[str, Any]
+    """What its file says of itself, as JSON: configuration, iterations, data."""
+
+
+def load_trained(checkpoint: Path) -> Trained:
+    """Load a checkpoint's generator, the averaged one where the run kept an average.
+
+    Raises InputError, IntegrityError for what is no whole checkpoint, or for other frozen weights than it
+    was trained with; FetchError where those cannot be had.
     """
-    header, place = load_header(checkpoint), choose_device(device)
+    header = load_header(checkpoint)
     generator = make_generator(header.config)
-    fill(generator, load_tensors(checkpoint, "generator"), checkpoint)
-    generator.eval().requires_grad_(False).to(place)
-    local = None
-    if header.config.local_features == "vgg16":
-        _check_weights(header.weights, checkpoint)
-        local = freeze(VggLocalFeatures(), weights.load("vgg16")).to(place)
-
-    def paint(line_art: Array, hints: Sequence[Hint]) -> Array:
-        height, width = line_art.shape
-        margin = [(0, -side % MULTIPLE) for side in (height, width)]
-        padded = np.pad(line_art, margin, constant_values=255)
-        x = torch.from_numpy(padded.astype(np.float32) / 127.5 - 1)[None, None].to(place)
-        hint = torch.from_numpy(hint_map(hints, line_art.shape, padded.shape))[None].to(place)
-        with torch.inference_mode():
-            colored = generator(x, hint, local(x) if local else None)[0, :, :height, :width]
-        return np.asarray(((colored.cpu() + 1) * 127.5).round().clamp(0, 255).byte().permute(1, 2, 0).numpy())
-
-    return header.config.size, paint
+    tensors = load_tensors(checkpoint, "ema") or load_tensors(checkpoint, "generator")
+    fill(generator, tensors, checkpoint)
+    colorizer = Colorizer(generator, _local_features(header, checkpoint))
+    told = {"config": header.config.model_dump(mode="json"), "step": header.step, "data": header.data}
+    used = {} if colorizer.local is None else dict(header.weights)
+    return Trained(colorizer.eval().requires_grad_(False), header.config.size, used, told)
 
 
-def hint_map(hints: Sequence[Hint], shape: tuple[int, ...], padded: tuple[int, ...]) -> NDArray[np.float32]:
-    """H: float32 (4, H/4, W/4) of the padded picture, RGB in [-1, 1] times the mask, and the mask in {0, 1}.
-
-    A dab sets one pixel at quarter resolution; `shape` is the picture's (H, W) before it was padded.
-    """
-    told = np.zeros((4, padded[0] // 4, padded[1] // 4), np.float32)
-    for hint in hints:
-        row, column = hint.pixel(shape[0], shape[1])
-        told[:3, row // 4, column // 4] = np.array(hint.color, np.float32) / 127.5 - 1
-        told[3, row // 4, column // 4] = 1
-    return told
+def _local_features(header: Header, checkpoint: Path) -> nn.Module | None:
+    """The frozen network of local features that a checkpoint was trained with."""
+    if header.config.local_features == "none":
+        return None
+    _check_weights(header.weights, checkpoint)
+    return freeze(VggLocalFeatures(), weights.load("vgg16"))
 
 
 def _check_weights(told: Mapping[str, str], checkpoint: Path) -> None:
@@ -72,3 +78,23 @@ def _check_weights(told: Mapping[str, str], checkpoint: Path) -> None:
             f"{checkpoint} was trained with other weights of vgg16: expected SHA-256 {told['vgg16']}, "
             f"got {weights.digest('vgg16')}; fetch those, or train again"
         )
+
+
+def as_network(trained: Trained, device: str = "cpu") -> Network:
+    """The model as a network on a device. Raises MissingError for a device that is not here."""
+    return Network(runner(trained.colorizer, device), trained.size, trained.weights)
+
+
+def runner(module: nn.Module, device: str) -> Any:
+    """A function from NumPy arrays to NumPy arrays that runs a PyTorch module on a device."""
+    place = choose_device(device)
+    module = module.to(place)
+
+    def run(*inputs: Floats) -> Floats:
+        tensors = [torch.tensor(array).to(place) for array in inputs]
+        # TF32, cuDNN's default, would make a GPU's colours other than a CPU's.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            result: Floats = module(*tensors).float().cpu().numpy()
+        return result
+
+    return run
