@@ -59,8 +59,7 @@ def _open_network(path: Path, device: str) -> tuple[Path, Network]:
         return path, exported.open_torchscript(path, device)
     from lacbench.baselines.alacgan import painter
 
-    file = path / painter.CHECKPOINT if path.is_dir() else path
-    return file, painter.as_network(painter.load_trained(file), device)
+    return painter.checkpoint_of(path), painter.as_network(painter.load_trained(path), device)
 
 
 def _is_npz(path: Path) -> bool:

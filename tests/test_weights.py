@@ -1,5 +1,6 @@
 """Weights: every route tried in order, every byte checked, nothing half-kept."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -20,10 +21,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from lacbench import weights
+from lacbench import originals, weights
+from lacbench.baselines.alacgan.frozen import LocalFeatures
 from lacbench.cli.main import main
 from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
 from lacbench.weights import Package, Site, Weights
+
+from caffemodels import caffemodel
 
 TENSORS = {"a.weight": torch.arange(6.0).reshape(2, 3), "a.bias": torch.zeros(2)}
 
@@ -192,7 +196,9 @@ def test_a_damaged_cache_is_never_loaded_when_nothing_can_be_reached(server: Ser
 
 
 def test_unknown_names_and_unknown_folders(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InputError, match="no weights are called 'vgg'; expected one of inception, vgg16"):
+    with pytest.raises(
+        InputError, match="no weights are called 'vgg'; expected one of inception, vgg16, ill"
+    ):
         weights.fetch("vgg")
     monkeypatch.delenv("LACBENCH_CACHE")
     assert weights.cache_folder().name == "lacbench"
@@ -304,7 +310,7 @@ def vgg16(seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
         f"{layer}.{part}": torch.randn(shape, generator=generator)
-        for layer in weights.VGG16_LAYERS
+        for layer in originals.VGG16_LAYERS
         for part, shape in (("weight", (3, 2, 3, 3)), ("bias", (3,)))
     }
 
@@ -322,12 +328,12 @@ def test_vgg16_is_the_same_by_both_routes(tmp_path: Path) -> None:
             "kernel": expected[f"{layer}.weight"].permute(2, 3, 1, 0).numpy().copy(),
             "bias": expected[f"{layer}.bias"].numpy(),
         }
-        for i, layer in enumerate(weights.VGG16_LAYERS)
+        for i, layer in enumerate(originals.VGG16_LAYERS)
     }
     (tmp_path / "flax").write_bytes(pickled({"VGG16_0": layers}))
     for got in (
-        weights.read_vgg16_checkpoint(tmp_path / "torch"),
-        weights.read_vgg16_flax(tmp_path / "flax"),
+        originals.read_vgg16_checkpoint(tmp_path / "torch"),
+        originals.read_vgg16_flax(tmp_path / "flax"),
     ):
         assert got.keys() == expected.keys()
         assert all(torch.equal(got[name], expected[name]) for name in expected)
@@ -337,7 +343,7 @@ def test_vgg16_is_the_same_by_both_routes(tmp_path: Path) -> None:
 def test_the_unpickler_rebuilds_arrays_only(tmp_path: Path, value: object) -> None:
     (tmp_path / "flax").write_bytes(pickled({"VGG16_0": value}))
     with pytest.raises(IntegrityError, match="expected NumPy arrays only"):
-        weights.read_vgg16_flax(tmp_path / "flax")
+        originals.read_vgg16_flax(tmp_path / "flax")
 
 
 def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
@@ -354,6 +360,126 @@ def test_without_the_extra_the_command_that_installs_it_is_named() -> None:
     )
 
 
+# Illustration2Vec: a Caffe model whose authors publish no digest.
+
+SHAPES = {
+    "conv1_1": (64, 3),
+    "conv2_1": (128, 64),
+    "conv3_1": (256, 128),
+    "conv3_2": (256, 256),
+    "conv4_1": (512, 256),
+    "conv4_2": (512, 512),
+}
+"""What the published network file says of the layers: (out, in), all 3 × 3."""
+
+
+def illustration2vec(version: int, **changes: tuple[int, ...]) -> tuple[bytes, dict[str, list[np.ndarray]]]:
+    """A Caffe model of its layout, all layers but the last ones, with small whole numbers."""
+    random = np.random.default_rng(version)
+    layers = {
+        name: [random.integers(-9, 9, shape).astype(np.float32) for shape in ((*sides, 3, 3), sides[:1])]
+        for name, sides in {**SHAPES, "conv5_1": (8, 512), **changes}.items()
+    }
+    return caffemodel(layers, version=version), layers
+
+
+@pytest.fixture
+def illustration2vec_site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The registry's entry, with this machine for its site."""
+    entry = weights.WEIGHTS["illustration2vec"]
+    (route,) = entry.routes
+    local = Site(f"{server.address}/v2.0.0/tag.caffemodel", route.expected, route.read)
+    changed = dataclasses.replace(entry, routes=(local,))
+    monkeypatch.setitem(weights.WEIGHTS, "illustration2vec", changed)
+    return server
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_illustration2vec_is_converted_and_its_digest_told(
+    illustration2vec_site: Server, cache: Path, version: int
+) -> None:
+    data, layers = illustration2vec(version)
+    illustration2vec_site.files["/v2.0.0/tag.caffemodel"] = data
+    listener, digest = Listener(), hashlib.sha256(data).hexdigest()
+    tensors = weights.load("illustration2vec", progress=listener)
+    network = LocalFeatures()
+    assert {k: v.shape for k, v in tensors.items()} == {k: v.shape for k, v in network.state_dict().items()}
+    for (name, (weight, bias)), i in zip(layers.items(), (0, 3, 6, 8, 11, 13), strict=False):
+        assert np.array_equal(tensors[f"features.{i}.weight"], weight), name
+        assert np.array_equal(tensors[f"features.{i}.bias"], bias), name
+    assert f"this file's is {digest}, NOT the a942bd80" in listener.said[-1]
+    assert json.loads((cache / "illustration2vec.json").read_text())["original_sha256"] == digest
+    assert (cache / "illustration2vec.safetensors").stat().st_size == weights.WEIGHTS["illustration2vec"].size
+
+
+def test_a_digest_that_users_reported_is_recognised(illustration2vec_site: Server, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    data, _ = illustration2vec(1)
+    illustration2vec_site.files["/v2.0.0/tag.caffemodel"] = data
+    entry, listener = weights.WEIGHTS["illustration2vec"], Listener()
+    weights.fetch(dataclasses.replace(entry, reported=hashlib.sha256(data).hexdigest()), progress=listener)
+    assert listener.said[-1].endswith("as users reported")
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"conv4_2": (512, 256)}, r"conv4_2 has blobs of \[\(512, 256, 3, 3\), "),
+        ({"conv1_1": (64, 1)}, r"expected \(64, 3, 3, 3\) and \(64,\); take illust2vec_tag_ver200"),
+    ],
+)
+def test_a_caffe_model_of_other_shapes_is_refused(
+    illustration2vec_site: Server, cache: Path, changes: dict[str, tuple[int, ...]], reason: str
+) -> None:
+    illustration2vec_site.files["/v2.0.0/tag.caffemodel"] = illustration2vec(1, **changes)[0]
+    with pytest.raises(IntegrityError, match=reason):
+        weights.fetch("illustration2vec")
+    assert kept(cache) == []
+
+
+def test_a_caffe_model_cut_short_or_another_is_refused(illustration2vec_site: Server, cache: Path) -> None:
+    for data in (illustration2vec(2)[0][:-5000], caffemodel({"conv1_1": [np.ones(3)]}), b"<html></html>"):
+        illustration2vec_site.files["/v2.0.0/tag.caffemodel"] = data
+        with pytest.raises(IntegrityError, match="is not the Caffe model it should be"):
+            weights.fetch("illustration2vec")
+    assert kept(cache) == []
+
+
+# Originals that are here already.
+
+
+def test_an_original_is_imported_and_then_comes_from_the_cache(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "brought").write_bytes(GOOD)
+    made_up = entry(
+        Site("http://127.0.0.1:9/other", "0" * 64, read_checkpoint), site(server, "/good", SHA256[:8])
+    )
+    path = weights.import_file(made_up, tmp_path / "brought")
+    assert weights.load(made_up).keys() == TENSORS.keys()
+    assert json.loads(path.with_suffix(".json").read_text())["origin"] == "the file brought"
+    assert (tmp_path / "brought").read_bytes() == GOOD
+    assert server.asked == []
+
+
+def test_a_file_that_is_no_original_is_refused(server: Server, cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "brought").write_bytes(GOOD[:-1])
+    with pytest.raises(
+        IntegrityError, match=f"no original of the weights made-up: expected SHA-256 {SHA256}"
+    ):
+        weights.import_file(entry(site(server, "/good")), tmp_path / "brought")
+    with pytest.raises(InputError, match="absent is not there"):
+        weights.import_file(entry(site(server, "/good")), tmp_path / "absent")
+    assert kept(cache) == []
+
+
+def test_weights_import_on_the_command_line(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "tag.caffemodel").write_bytes(illustration2vec(1)[0])
+    command = ["weights", "import", "illustration2vec", str(tmp_path / "tag.caffemodel")]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, done.stdout) == (0, f"{cache / 'illustration2vec.safetensors'}\n")
+    assert "their authors publish no SHA-256" in done.stderr
+    listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
+    assert [row["cached"] for row in listed] == [False, False, True]
+
+
 # The command line.
 
 
@@ -363,16 +489,17 @@ def test_weights_list_says_what_is_here() -> None:
     assert [line.split()[:3] for line in done.output.splitlines()] == [
         ["inception", "not", "here"],
         ["vgg16", "not", "here"],
+        ["illustration2vec", "not", "here"],
     ]
     listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
-    assert [set(row) for row in listed] == [{"name", "purpose", "license", "citation", "size", "cached"}] * 2
+    assert [set(row) for row in listed] == [{"name", "purpose", "license", "citation", "size", "cached"}] * 3
 
 
 def test_weights_fetch_of_an_unknown_name_is_one_sentence() -> None:
     done = CliRunner().invoke(main, ["weights", "fetch", "x"])
     assert (done.exit_code, done.output) == (
         1,
-        "lacbench: no weights are called 'x'; expected one of inception, vgg16\n",
+        "lacbench: no weights are called 'x'; expected one of inception, vgg16, illustration2vec\n",
     )
 
 

@@ -15,6 +15,7 @@ Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Dilations = Annotated[tuple[Annotated[int, Field(gt=0, le=64)], ...], Field(max_length=64)]
+Features = Annotated[str, Field(pattern=r"^(illustration2vec|vgg16|none|.+\.safetensors)$")]
 
 LONG: Dilations = (1,) * 20
 MIDDLE: Dilations = (1, 1, 2, 2, 4, 4, 2, 1)
@@ -41,8 +42,9 @@ class Config(BaseModel):
     """Groups of the blocks' 3×3 convolutions in the generator's stages, coarsest first."""
     critic_groups: Positive = 8
     """Groups of the blocks' spatial convolutions in the critic."""
-    local_features: Literal["illustration2vec", "vgg16", "none"] = "illustration2vec"
-    """Frozen network whose features of the line art condition generator and critic."""
+    local_features: Features = "illustration2vec"
+    """Frozen network whose features of the line art condition generator and critic: `illustration2vec`,
+    `vgg16`, `none`, or a file of one's own, FILE.safetensors (see `lacbench.baselines.alacgan.frozen`)."""
     hint_image: Literal["independent", "aligned"] = "independent"
     """Where a hint's colour is read: in a random-sized crop of its own (code), or in place (paper)."""
     hinted: Share = 0.5
@@ -77,6 +79,11 @@ class Config(BaseModel):
     """Weight of the drift term in the critic's loss."""
     drift: Literal["batch", "image"] = "batch"
     """The drift term: (batch mean of D(y))² (code), or E[D(y)²] (paper)."""
+    adversarial: bool = True
+    """Whether there is a critic; without one the generator learns from the content loss alone, one batch an
+    iteration (the paper's ablation "w/o adversarial loss")."""
+    initialization: Literal["pytorch-0.4", "pytorch"] = "pytorch-0.4"
+    """First weights: PyTorch 0.4's rule, which ignores groups (code), or today's, √groups times larger."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of every random number of the run."""
     threads: Annotated[int, Field(ge=0)] = 0

@@ -17,7 +17,7 @@ from torch import Tensor
 
 import lacbench
 from lacbench.baselines import exported
-from lacbench.baselines.alacgan.painter import Colorizer, Trained, load_trained
+from lacbench.baselines.alacgan.painter import Colorizer, Trained, checkpoint_of, load_trained
 from lacbench.baselines.painting import Network
 from lacbench.errors import InputError, IntegrityError, MissingError
 from lacbench.files import atomic, sha256_file
@@ -40,8 +40,8 @@ class Exported:
     """Largest difference from the model's colours that was met, in [-1, 1]."""
 
 
-def export(checkpoint: Path, file: Path) -> Exported:
-    """Write a trained model as ONNX (`.onnx`) or TorchScript (`.pt`), and check what was written.
+def export(model: Path, file: Path) -> Exported:
+    """Write a model that `load_trained` takes as ONNX (`.onnx`) or TorchScript (`.pt`), and check the file.
 
     Height and width are dynamic, multiples of 16, and so is the number of pictures. The file says what it was
     made of: configuration, digests and versions. It is run at two sizes against the model, and kept only
@@ -57,9 +57,9 @@ def export(checkpoint: Path, file: Path) -> Exported:
     if file.suffix not in kinds:
         raise InputError(f"{file} names no format: expected a name that ends in .onnx or .pt")
     write, reopen = kinds[file.suffix]
-    trained = load_trained(checkpoint)
+    trained = load_trained(model)
     with atomic(file) as temporary:
-        write(trained.colorizer, temporary, json.dumps(_told(trained, checkpoint), sort_keys=True))
+        write(trained.colorizer, temporary, json.dumps(_told(trained, checkpoint_of(model)), sort_keys=True))
         difference = _difference(trained.colorizer, reopen(temporary))
         if not difference <= TOLERANCE:
             raise IntegrityError(

@@ -174,16 +174,16 @@ def _halving(channels: int, groups: int) -> list[nn.Module]:
     return [Block(channels, groups), Block(channels, groups, down=True)]
 
 
-def initialize(network: nn.Module, random: torch.Generator) -> None:
-    """Draw all weights by PyTorch 0.4's rule, which the published code was trained with.
+def initialize(network: nn.Module, random: torch.Generator, rule: str = "pytorch-0.4") -> None:
+    """Draw all weights: uniform within ±1/√(C_in·k²).
 
-    Uniform within ±1/√(C_in·k²), where C_in ignores groups; today's rule gives grouped convolutions √groups
-    times more.
+    By the rule `pytorch-0.4`, which the published code was trained with, C_in ignores groups; by `pytorch`,
+    today's, it is the channels of one group, so grouped convolutions get √groups times more.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
-            groups = module.groups if isinstance(module, nn.Conv2d) else 1
-            bound = 1 / math.sqrt(module.weight[0].numel() * groups)
+            ignored = module.groups if isinstance(module, nn.Conv2d) and rule == "pytorch-0.4" else 1
+            bound = 1 / math.sqrt(module.weight[0].numel() * ignored)
             for parameter in module.parameters(recurse=False):
                 nn.init.uniform_(parameter, -bound, bound, generator=random)
 

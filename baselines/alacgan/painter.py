@@ -8,17 +8,22 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lacbench import weights
-from lacbench.baselines.alacgan.checkpoint import Header, fill, load_header, load_tensors
-from lacbench.baselines.alacgan.frozen import VggLocalFeatures, freeze
+from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
+from lacbench.baselines.alacgan.frozen import load_local, load_local_of
 from lacbench.baselines.alacgan.networks import make_generator
+from lacbench.baselines.alacgan.official import load_official
 from lacbench.baselines.alacgan.trainer import CHECKPOINT
 from lacbench.baselines.painting import Network, hint_map
 from lacbench.baselines.tiles import Floats
 from lacbench.devices import choose_device
-from lacbench.errors import IntegrityError
+from lacbench.errors import InputError
 
-__all__ = ["CHECKPOINT", "Colorizer", "Trained", "as_network", "hint_map", "load_trained"]
+__all__ = ["CHECKPOINT", "Colorizer", "Trained", "as_network", "checkpoint_of", "hint_map", "load_trained"]
+
+OFFICIAL = (".pth", ".pt", ".pkl", ".ckpt", ".bin")
+"""How the names of files end that the published code, or PyTorch, writes."""
+OFFICIAL_SIZE = 512
+"""Shortest side, in pixels, that the published code trains at."""
 
 
 class Colorizer(nn.Module):
@@ -48,36 +53,43 @@ class Trained:
     """What its file says of itself, as JSON: configuration, iterations, data."""
 
 
-def load_trained(checkpoint: Path) -> Trained:
-    """Load a checkpoint's generator, the averaged one where the run kept an average.
+def load_trained(model: Path) -> Trained:
+    """Load a run's folder, a checkpoint, or a checkpoint of the published code (see `load_official`).
 
-    Raises InputError, IntegrityError for what is no whole checkpoint, or for other frozen weights than it
-    was trained with; FetchError where those cannot be had.
+    Of a run that kept an average of its generator, the average is taken.
+
+    Raises InputError for what is none of them, IntegrityError for a file that is cut short, or for other
+    frozen weights than it was trained with; FetchError where those cannot be had.
     """
-    header = load_header(checkpoint)
+    file = checkpoint_of(model)
+    if file.suffix in OFFICIAL:
+        return _load_official(file)
+    header = load_header(file)
     generator = make_generator(header.config)
-    tensors = load_tensors(checkpoint, "ema") or load_tensors(checkpoint, "generator")
-    fill(generator, tensors, checkpoint)
-    colorizer = Colorizer(generator, _local_features(header, checkpoint))
+    fill(generator, load_tensors(file, "ema") or load_tensors(file, "generator"), file)
+    colorizer = Colorizer(generator, load_local_of(header, file))
     told = {"config": header.config.model_dump(mode="json"), "step": header.step, "data": header.data}
-    used = {} if colorizer.local is None else dict(header.weights)
-    return Trained(colorizer.eval().requires_grad_(False), header.config.size, used, told)
+    local = Path(header.config.local_features).name
+    digests = {name: sha256 for name, sha256 in header.weights.items() if name == local}
+    return Trained(colorizer.eval().requires_grad_(False), header.config.size, digests, told)
 
 
-def _local_features(header: Header, checkpoint: Path) -> nn.Module | None:
-    """The frozen network of local features that a checkpoint was trained with."""
-    if header.config.local_features == "none":
-        return None
-    _check_weights(header.weights, checkpoint)
-    return freeze(VggLocalFeatures(), weights.load("vgg16"))
-
-
-def _check_weights(told: Mapping[str, str], checkpoint: Path) -> None:
-    if told.get("vgg16", weights.digest("vgg16")) != weights.digest("vgg16"):
-        raise IntegrityError(
-            f"{checkpoint} was trained with other weights of vgg16: expected SHA-256 {told['vgg16']}, "
-            f"got {weights.digest('vgg16')}; fetch those, or train again"
+def checkpoint_of(model: Path) -> Path:
+    """The checkpoint of a run's folder, or the file itself. Raises InputError for a file of another kind."""
+    file = model / CHECKPOINT if model.is_dir() else model
+    if file.suffix not in (".safetensors", *OFFICIAL):
+        raise InputError(
+            f"{file} is no model: expected a checkpoint of ours (.safetensors) or of the published code "
+            f"({', '.join(OFFICIAL)})"
         )
+    return file
+
+
+def _load_official(file: Path) -> Trained:
+    generator, _ = load_official(file)
+    with_local = generator.decode4.fuse.in_channels > generator.encode4.out_channels
+    local, digests = load_local("illustration2vec" if with_local else "none")
+    return Trained(Colorizer(generator, local).eval().requires_grad_(False), OFFICIAL_SIZE, digests, {})
 
 
 def as_network(trained: Trained, device: str = "cpu") -> Network:

@@ -50,7 +50,7 @@ class Trainer:
         self.local = frozen.local_features.to(self.device) if frozen.local_features else None
         self.generator, self.critic = make_generator(config), make_critic(config)
         for network in (self.generator, self.critic):
-            initialize(network, random)
+            initialize(network, random, config.initialization)
             network.to(self.device)
         self.generator_adam = torch.optim.Adam(self.generator.parameters(), betas=config.betas)
         self.critic_adam = torch.optim.Adam(self.critic.parameters(), betas=config.betas)

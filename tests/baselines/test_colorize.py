@@ -5,15 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
+from lacbench import weights
 from lacbench.baselines.alacgan.checkpoint import load_header, load_tensors, save_checkpoint
+from lacbench.baselines.alacgan.config import LONG, MIDDLE, SHORT
+from lacbench.baselines.alacgan.export import export
+from lacbench.baselines.alacgan.frozen import LocalFeatures
+from lacbench.baselines.alacgan.networks import Generator
+from lacbench.baselines.alacgan.official import save_official
 from lacbench.baselines.colorize import SUBMISSION, WAITING, colorize, find_linearts, grouped
 from lacbench.baselines.floors import FLOORS
 from lacbench.baselines.models import open_model
 from lacbench.cli.main import main
-from lacbench.errors import InputError, OutputError
+from lacbench.errors import InputError, IntegrityError, OutputError
 from lacbench.files import sha256_file
 from lacbench.hints import Hint, Strokes
 from lacbench.images import read, resize_shortest, write_png
@@ -182,6 +189,41 @@ def test_the_submission_says_what_made_it(linearts: dict[str, Path], tmp_path: P
     assert {t["model"] for t in told} == {sha256_file(run / "checkpoint.safetensors")}
     assert len({t["linearts"] for t in told}) == 1
     assert "device" not in told[0]
+
+
+@pytest.mark.parametrize("local", [0, 512])
+def test_a_checkpoint_of_the_published_code(
+    local: int, linearts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    generator = Generator(8, (2, 2, 2, 2), (LONG, MIDDLE, MIDDLE, SHORT), local)
+    features = LocalFeatures().requires_grad_(False)
+    monkeypatch.setattr(weights, "load", lambda *_, **__: features.state_dict())
+    monkeypatch.setattr(weights, "digest", lambda *_, **__: "2" * 64)
+    save_official(tmp_path / "published.pth", generator)
+    painter = open_model(tmp_path / "published.pth")
+    assert painter.weights == ({"illustration2vec": "2" * 64} if local else {})
+    line_art = np.asarray(draw_figure(0, 64)[1][..., 0])
+    x = torch.from_numpy(line_art.astype(np.float32) / 127.5 - 1)[None, None]
+    with torch.inference_mode():
+        expected = generator(x, torch.zeros(1, 4, 16, 16), features(x) if local else None)[0].permute(1, 2, 0)
+    (colored,) = painter.paint([line_art], [[]])
+    assert np.abs(colored - (expected.numpy() + 1) * 127.5).max() <= 0.51
+    out = colorize(tmp_path / "published.pth", linearts, tmp_path / "out", size=48)
+    assert read(out / "0.png").shape == (48, 62, 3)
+    file = export(tmp_path / "published.pth", tmp_path / "again.pt").file
+    (again,) = open_model(file).paint([line_art], [[]])
+    assert np.abs(again.astype(int) - colored).max() <= 1
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "notes.safetensors", "notes.pth", "notes.onnx", "notes.npz", "notes"]
+)
+def test_a_file_that_is_no_model_is_one_sentence(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("not a model")
+    with pytest.raises((InputError, IntegrityError), match=name) as caught:
+        open_model(tmp_path / name)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_averaged_generator_is_taken_where_there_is_one(tmp_path: Path) -> None:

@@ -115,8 +115,8 @@ def test_another_runs_checkpoint_is_refused(data, tmp_path: Path) -> None:
 
 
 def test_a_refusal_leaves_nothing_behind(data, tmp_path: Path) -> None:
-    with pytest.raises(MissingError, match="local_features=vgg16"):
-        train(*data, config(local_features="illustration2vec"), tmp_path / "run")
+    with pytest.raises(InputError, match=r"absent\.safetensors are not there"):
+        train(*data, config(local_features="absent.safetensors"), tmp_path / "run")
     train(*data, config(steps=1), tmp_path / "run", frozen=frozen())
 
 
