@@ -20,8 +20,8 @@ from lacbench.progress import Progress, Silent
 
 SUBMISSION = "submission.json"
 """The file beside the outputs that says what made them; another model's outputs are not mixed in."""
-WAITING = 64
-"""Pictures that wait, at most, for others of their size."""
+WAITING = 2**26
+"""Pixels of line art that wait, at most, for others of their size."""
 
 Given = Sequence[Hint] | Strokes
 """A line art's hints: dabs, or strokes painted over it."""
@@ -104,15 +104,17 @@ def find_linearts(source: Path) -> dict[str, Path]:
     return named
 
 
-def grouped(pictures: Iterable[tuple[str, Array]], batch: int) -> Iterator[list[tuple[str, Array]]]:
-    """Pictures of one size together, `batch` at a time, fewer where no more come or WAITING of them wait."""
+def grouped(
+    pictures: Iterable[tuple[str, Array]], batch: int, most: int = WAITING
+) -> Iterator[list[tuple[str, Array]]]:
+    """Pictures of one size together, `batch` at a time; fewer at the end, or where `most` pixels wait."""
     waiting: dict[tuple[int, ...], list[tuple[str, Array]]] = {}
     for key, picture in pictures:
         group = waiting.setdefault(picture.shape, [])
         group.append((key, picture))
         if len(group) == batch:
             yield waiting.pop(picture.shape)
-        elif sum(map(len, waiting.values())) >= max(WAITING, batch):
+        elif sum(p.size for group in waiting.values() for _, p in group) >= most:
             yield waiting.pop(next(iter(waiting)))
     yield from waiting.values()
 

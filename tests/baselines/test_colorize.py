@@ -16,7 +16,7 @@ from lacbench.baselines.alacgan.export import export
 from lacbench.baselines.alacgan.frozen import LocalFeatures
 from lacbench.baselines.alacgan.networks import Generator
 from lacbench.baselines.alacgan.official import save_official
-from lacbench.baselines.colorize import SUBMISSION, WAITING, colorize, find_linearts, grouped
+from lacbench.baselines.colorize import SUBMISSION, colorize, find_linearts, grouped
 from lacbench.baselines.floors import FLOORS
 from lacbench.baselines.models import open_model
 from lacbench.cli.main import main
@@ -154,15 +154,32 @@ def test_outputs_do_not_depend_on_the_batch(linearts: dict[str, Path], tmp_path:
         assert (difference > 0).mean() < 0.001
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_colours_of_the_cpu(linearts: dict[str, Path], tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
+    run, hints = made_run(tmp_path / "run"), {"0": [Hint(0.5, 0.5, (200, 90, 0))]}
+    file = export(run, tmp_path / "m.pt").file
+    for model in (run, file):
+        outs = [
+            colorize(
+                model, linearts, tmp_path / f"{model.stem}-{device}", hints=hints, size=200, device=device
+            )
+            for device in ("cpu", "cuda")
+        ]
+        assert (outs[0] / SUBMISSION).read_bytes() == (outs[1] / SUBMISSION).read_bytes()
+        for key in linearts:
+            cpu, gpu = (read(out / f"{key}.png").astype(int) for out in outs)
+            assert np.abs(cpu - gpu).max() <= 1
+            assert (cpu != gpu).mean() < 0.001
+
+
 def test_groups_are_of_one_size_and_do_not_pile_up() -> None:
-    pictures = [(str(n), np.zeros((n % 3, 1), np.uint8)) for n in range(9)]
+    pictures = [(str(n), np.zeros((n % 3 + 1, 1), np.uint8)) for n in range(9)]
     groups = [[key for key, _ in group] for group in grouped(pictures, 2)]
     assert groups == [["0", "3"], ["1", "4"], ["2", "5"], ["6"], ["7"], ["8"]]
-    lonely = ((str(n), np.zeros((n, 1), np.uint8)) for n in range(1, 3 * WAITING))
-    begun = []
-    for group in grouped(((begun.append(key) or key, p) for key, p in lonely), 4):
-        assert len(group) == 1
-        assert len(begun) - int(group[0][0]) < WAITING or len(begun) == 3 * WAITING - 1
+    assert groups == [[key for key, _ in group] for group in grouped(pictures, 9, most=7)]
+    assert [len(group) for group in grouped(pictures, 9)] == [3, 3, 3]
 
 
 def test_at_the_line_arts_own_size(linearts: dict[str, Path], tmp_path: Path) -> None:
