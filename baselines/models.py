@@ -34,10 +34,7 @@ def open_model(model: Path, device: str = "cpu", tiling: Tiling | None = None) -
     chainer = str(model).startswith(PAINTSCHAINER)
     path = Path(str(model).removeprefix(PAINTSCHAINER))
     if not path.exists():
-        raise InputError(
-            f"{path} is no model: expected a training run's folder, a checkpoint, a TorchScript or ONNX "
-            f"file, PaintsChainer's networks, or a floor: {', '.join(FLOORS)}"
-        )
+        raise _no_model(path)
     if chainer or _is_npz(path):
         from lacbench.baselines.paintschainer import open_paintschainer
 
@@ -59,7 +56,16 @@ def _open_network(path: Path, device: str) -> tuple[Path, Network]:
         return path, exported.open_torchscript(path, device)
     from lacbench.baselines.alacgan import painter
 
+    if path.is_file() and path.suffix not in painter.CHECKPOINTS:
+        raise _no_model(path)
     return painter.checkpoint_of(path), painter.as_network(painter.load_trained(path), device)
+
+
+def _no_model(path: Path) -> InputError:
+    return InputError(
+        f"{path} is no model: expected a training run's folder, a checkpoint, a TorchScript or ONNX file, "
+        f"PaintsChainer's networks, or a floor: {', '.join(FLOORS)}"
+    )
 
 
 def _is_npz(path: Path) -> bool:

@@ -22,6 +22,8 @@ __all__ = ["CHECKPOINT", "Colorizer", "Trained", "as_network", "checkpoint_of", 
 
 OFFICIAL = (".pth", ".pt", ".pkl", ".ckpt", ".bin")
 """How the names of files end that the published code, or PyTorch, writes."""
+CHECKPOINTS = (".safetensors", *OFFICIAL)
+"""How the names of checkpoints end, ours first."""
 OFFICIAL_SIZE = 512
 """Shortest side, in pixels, that the published code trains at."""
 
@@ -77,10 +79,10 @@ def load_trained(model: Path) -> Trained:
 def checkpoint_of(model: Path) -> Path:
     """The checkpoint of a run's folder, or the file itself. Raises InputError for a file of another kind."""
     file = model / CHECKPOINT if model.is_dir() else model
-    if file.suffix not in (".safetensors", *OFFICIAL):
+    if file.suffix not in CHECKPOINTS:
         raise InputError(
-            f"{file} is no model: expected a checkpoint of ours (.safetensors) or of the published code "
-            f"({', '.join(OFFICIAL)})"
+            f"{file} is no checkpoint: expected one of ours or of the published code, that is a name ending in "
+            f"{', '.join(CHECKPOINTS)}"
         )
     return file
 
