@@ -15,7 +15,7 @@ from lacbench.cli.terminal import listener
     "--preset",
     default="tiny",
     show_default=True,
-    help="tiny (a CPU, minutes); official and paper wait for Illustration2Vec's weights.",
+    help="tiny (a CPU, minutes), official (as published) or paper (as written).",
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one number of the preset."

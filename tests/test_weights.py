@@ -513,3 +513,14 @@ def test_vgg16_comes_for_real() -> None:
     assert tensors.keys() == vgg16().keys()
     first = torch.tensor([[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]])
     torch.testing.assert_close(tensors["features.0.weight"][0, 0], first, atol=5e-5, rtol=0)  # torchvision's
+
+
+@pytest.mark.network
+def test_illustration2vec_comes_for_real() -> None:
+    listener = Listener()
+    try:
+        tensors = weights.load("illustration2vec", progress=listener)
+    except FetchError as error:
+        pytest.skip(f"no route to the weights from here: {error}")
+    assert listener.said[-1].endswith("as users reported")
+    assert all(tensor.isfinite().all() and tensor.std() > 0 for tensor in tensors.values())

@@ -7,6 +7,6 @@ from lacbench.errors import MissingError
 if find_spec("torch") is None:
     raise MissingError("the reference model needs PyTorch; install it with: pip install 'lacbench[train]'")
 
-from lacbench.baselines.alacgan.official import load_official, save_official
+from lacbench.baselines.alacgan.official import convert_official, load_official, save_official
 
-__all__ = ["load_official", "save_official"]
+__all__ = ["convert_official", "load_official", "save_official"]

@@ -15,8 +15,17 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from lacbench.baselines.alacgan.config import LONG, MIDDLE, PAPER_MIDDLE, SHORT, Dilations
-from lacbench.baselines.alacgan.networks import LOCAL_CHANNELS, Critic, Generator
+from lacbench.baselines.alacgan.checkpoint import Header, save_checkpoint
+from lacbench.baselines.alacgan.config import (
+    LONG,
+    MIDDLE,
+    PAPER_MIDDLE,
+    SHORT,
+    Config,
+    Dilations,
+    make_config,
+)
+from lacbench.baselines.alacgan.networks import LOCAL_CHANNELS, Block, Critic, Generator
 from lacbench.errors import InputError, IntegrityError
 from lacbench.files import write_bytes
 
@@ -93,6 +102,56 @@ def save_official(
     buffer = io.BytesIO()
     torch.save(held, buffer)
     write_bytes(path, buffer.getvalue())
+
+
+def convert_official(path: Path, out: Path, *, critic: Path | None = None) -> Config:
+    """Write a checkpoint in the authors' layout as one of ours, which `lacbench colorize` takes.
+
+    It tells a configuration read off the shapes, and where they say nothing the preset `official`'s; and 0
+    iterations, no data and no digests of weights, for these are not known.
+
+    Args:
+        path: the file with the generator; see `load_official`, as for `critic`.
+        out: the checkpoint, FILE.safetensors.
+        critic: another file, where the critic was saved by itself.
+
+    Returns:
+        The configuration.
+
+    Raises:
+        RecipeError: networks that no configuration describes.
+        InputError, IntegrityError, OutputError: see `load_official` and `save_checkpoint`.
+    """
+    generator, judge = load_official(path, critic=critic)
+    config = make_config("official", _told(generator, judge))
+    held = {"generator": generator.state_dict(), "critic": judge.state_dict() if judge else {}}
+    tensors = {f"{part}.{name}": tensor for part, state in held.items() for name, tensor in state.items()}
+    save_checkpoint(out, Header(config, 0, "", {}), tensors)
+    return config
+
+
+def _told(generator: Generator, critic: Critic | None) -> dict[str, Any]:
+    """The fields of a configuration that describe two networks."""
+    stages = [generator.decode4, generator.decode3, generator.decode2, generator.decode1]
+    spatial = [
+        [m for m in stage.blocks.modules() if isinstance(m, nn.Conv2d) and m.kernel_size == (3, 3)]
+        for stage in stages
+    ]
+    channels = generator.decode4.fuse.in_channels - generator.encode4.out_channels
+    told: dict[str, Any] = {
+        "generator_width": generator.encode0.out_channels,
+        "groups": [convolutions[0].groups for convolutions in spatial],
+        "dilations": [[convolution.dilation[0] for convolution in stage] for stage in spatial],
+        "local_features": "illustration2vec" if channels else "none",
+        "adversarial": critic is not None,
+    }
+    if critic:
+        blocks = [layer for layer in critic.judge if isinstance(layer, Block)]
+        told["critic_width"] = critic.look[0].out_channels
+        told["critic_groups"] = blocks[0].spatial.groups
+        told["crop"] = 64 * 2 ** (len(blocks) // 2)
+        told["size"] = max(512, told["crop"])
+    return told
 
 
 def _names(network: nn.Module) -> dict[str, str]:

@@ -81,7 +81,7 @@ def checkpoint_of(model: Path) -> Path:
     file = model / CHECKPOINT if model.is_dir() else model
     if file.suffix not in CHECKPOINTS:
         raise InputError(
-            f"{file} is no checkpoint: expected one of ours or of the published code, that is a name ending in "
+            f"{file} is no checkpoint: expected one of ours or of the published code, whose names end in "
             f"{', '.join(CHECKPOINTS)}"
         )
     return file

@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lacbench.baselines.alacgan import load_official
-from lacbench.baselines.alacgan.config import make_config
+from lacbench.baselines.alacgan import convert_official, load_official
+from lacbench.baselines.alacgan.checkpoint import fill, load_header, load_tensors
+from lacbench.baselines.alacgan.config import MIDDLE, PAPER_MIDDLE, SHORT, make_config
 from lacbench.baselines.alacgan.networks import (
     Critic,
     Generator,
@@ -22,7 +23,12 @@ from lacbench.baselines.alacgan.networks import (
     make_generator,
 )
 from lacbench.baselines.alacgan.official import save_official
+from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.errors import InputError, IntegrityError
+from lacbench.images import read, write_png
+from lacbench.lineart import clean
+
+from made import draw_figure
 
 State = dict[str, Tensor]
 
@@ -280,6 +286,38 @@ def test_weights_of_half_precision_come_in_single(tmp_path: Path) -> None:
     generator, _ = load_official(saved(tmp_path / "half.pth", half))
     assert {parameter.dtype for parameter in generator.parameters()} == {torch.float32}
     assert_same_generator(generator, {name: tensor.float() for name, tensor in half.items()})
+
+
+@pytest.mark.parametrize("local", [512, 0])
+def test_converted_it_is_a_checkpoint_of_ours(tmp_path: Path, local: int) -> None:
+    layouts = generator_layout(**SMALL, local=local), critic_layout(16, local, 1)
+    file = saved(tmp_path / "ckpt.pth.tar", {"netG": made(layouts[0]), "netD": made(layouts[1])})
+    config = convert_official(file, tmp_path / "checkpoint.safetensors")
+    header = load_header(tmp_path / "checkpoint.safetensors")
+    assert (header.config, header.step, header.data, dict(header.weights)) == (config, 0, "", {})
+    told = {
+        "generator_width": 16,
+        "dilations": [SHORT, MIDDLE, PAPER_MIDDLE, SHORT],
+        "critic_width": 16,
+        "crop": 128,
+        "local_features": "illustration2vec" if local else "none",
+    }
+    assert config == make_config("official", told)
+    for part, network in {"generator": make_generator(config), "critic": make_critic(config)}.items():
+        fill(network, load_tensors(tmp_path / "checkpoint.safetensors", part), file)
+
+
+def test_a_converted_generator_colours(tmp_path: Path) -> None:
+    state = made(generator_layout(**SMALL, local=0))
+    convert_official(saved(tmp_path / "g.pth", state), tmp_path / "checkpoint.safetensors")
+    write_png(tmp_path / "in/a.png", draw_figure(0, 64)[1])
+    out = colorize(
+        tmp_path / "checkpoint.safetensors", find_linearts(tmp_path / "in"), tmp_path / "out", size=64
+    )
+    line_art = clean(read(tmp_path / "in/a.png"))
+    x = torch.from_numpy(line_art.astype(np.float32) / 127.5 - 1)[None, None]
+    expected = (their_generator(state, x, torch.zeros(1, 4, 16, 16), None)[0].permute(1, 2, 0) + 1) * 127.5
+    assert np.abs(read(out / "a.png").astype(np.float32) - expected.numpy()).max() < 0.51
 
 
 # What is refused.
