@@ -1,14 +1,18 @@
-"""Colour line arts with any model: a training run, a checkpoint, or a floor."""
+"""Colour line arts with any model: a training run, a checkpoint, an exported file, or a floor."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Literal
 
 import lacbench
 from lacbench.baselines.floors import FLOORS
+from lacbench.baselines.models import open_model
+from lacbench.baselines.painting import Painter
+from lacbench.baselines.tiles import Tiling
 from lacbench.errors import InputError, OutputError
 from lacbench.files import make_folder, read_json, sha256_file, sha256_json, write_json
-from lacbench.hints import Hint, Hints
+from lacbench.hints import Hint, Strokes
 from lacbench.images import SUFFIXES, Array, read, resize_shortest, write_png
 from lacbench.lineart import clean
 from lacbench.manifest import load_dataset
@@ -16,20 +20,13 @@ from lacbench.progress import Progress, Silent
 
 SUBMISSION = "submission.json"
 """The file beside the outputs that says what made them; another model's outputs are not mixed in."""
-SIZE = 512
-"""Shortest side of the outputs, in pixels, for models that do not say."""
+WAITING = 2**26
+"""Pixels of line art that wait, at most, for others of their size."""
 
-
-@dataclass(frozen=True)
-class Painter:
-    """A model, ready to colour."""
-
-    digest: str
-    """SHA-256 of the model, or a floor's name."""
-    size: int
-    """Shortest side, in pixels, that it was made for."""
-    paint: Callable[[Array, Sequence[Hint]], Array]
-    """Line art uint8 (H, W), 0 ink, 255 paper, and hints → uint8 (H, W, 3) RGB."""
+Given = Sequence[Hint] | Strokes
+"""A line art's hints: dabs, or strokes painted over it."""
+Size = int | Literal["original"] | None
+"""Shortest side of the outputs, pixels; `original` for each line art's own; None for the model's."""
 
 
 def colorize(
@@ -37,8 +34,10 @@ def colorize(
     linearts: Mapping[str, Path],
     out: Path,
     *,
-    hints: Hints | None = None,
-    size: int | None = None,
+    hints: Mapping[str, Given] | None = None,
+    size: Size = None,
+    tile: int | None = None,
+    batch: int = 1,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Path:
@@ -49,46 +48,40 @@ def colorize(
     goes on where it was.
 
     Args:
-        model: a training run's folder, its checkpoint, or the name of a floor.
+        model: what `open_model` takes: a training run's folder, a file, or the name of a floor.
         linearts: the line arts' files, by id.
         out: the submission's folder: `<id>.png`, and submission.json.
-        hints: dabs of colour by line art; None for automatic colorization.
-        size: shortest side of the outputs, pixels; by default the model's.
-        device: where a network runs: `cpu`, `cuda` or `cuda:N`.
+        hints: dabs of colour or strokes by line art; None for automatic colorization.
+        size: shortest side of the outputs; `original` colours at each line art's own size.
+        tile: side of the tiles that a network cuts larger pictures into, in pixels; by default `Tiling`'s.
+        batch: pictures of one size that a network is given at a time; outputs do not depend on it.
+        device: where a network runs: `auto`, `cpu`, `cuda` or `cuda:N`.
         progress: who listens.
 
     Returns:
         `out`.
 
     Raises:
-        InputError: no such model, no line arts, or a picture that cannot be read.
+        InputError: no such model, no line arts, strokes of another size, or a picture that cannot be read.
+        MissingError: no such device, or a model that needs an extra.
         OutputError: `out` holds something else, or cannot be written.
     """
     progress = progress or Silent()
-    if not linearts:
-        raise InputError("there are no line arts to colour; expected at least one")
-    if hints is not None and not any(hints.get(key) for key in linearts):
-        raise InputError(
-            f"none of the hints is for one of the {len(linearts)} line arts; expected the line arts' ids as "
-            "keys; choose the hints file that was made for them"
-        )
-    if hints is None and str(model) in FLOORS and str(model) != "grey":
-        raise InputError(f"the floor {model} lives on hints, and there are none; give a file: --hints FILE")
-    painter = open_model(model, device)
+    _check(model, linearts, hints)
+    painter = open_model(model, device, Tiling.of(tile) if tile else None)
     size = size or painter.size
-    given = {key: tuple((hints or {}).get(key, ())) for key in linearts}
-    state = {
-        "model": painter.digest,
-        "size": size,
-        "inputs": _inputs(linearts, given),
-        "version": lacbench.__version__,
-    }
-    _claim(out, state)
+    given = {key: (hints or {}).get(key, ()) for key in linearts}
+    _claim(out, _state(painter, linearts, given, size))
     missing = [key for key in linearts if not (out / f"{key}.png").is_file()]
-    for key in progress.track(missing, f"colorize: {out.name}", len(missing)):
-        line_art = resize_shortest(clean(read(linearts[key])), size)
-        write_png(out / f"{key}.png", painter.paint(line_art, given[key]))
-    progress.say(f"colorize: {len(linearts)} line arts at {size} px, in {out}")
+    tracked = progress.track(missing, f"colorize: {out.name}", len(missing))
+    pictures = ((key, _prepared(linearts[key], size)) for key in tracked)
+    for group in grouped(pictures, batch):
+        line_arts = [line_art for _, line_art in group]
+        dabs = [_dabs(given[key], line_art) for key, line_art in group]
+        for (key, _), colored in zip(group, painter.paint(line_arts, dabs), strict=True):
+            write_png(out / f"{key}.png", colored)
+    shown = "their own size" if size == "original" else f"{size} px"
+    progress.say(f"colorize: {len(linearts)} line arts at {shown}, in {out}")
     return out
 
 
@@ -111,24 +104,68 @@ def find_linearts(source: Path) -> dict[str, Path]:
     return named
 
 
-def open_model(model: Path, device: str = "cpu") -> Painter:
-    """The model of that path or name. Raises InputError where it is neither a floor nor a training run."""
-    if str(model) in FLOORS:  # `./grey` is a folder of that name
-        return Painter(str(model), SIZE, FLOORS[str(model)])
-    if not model.exists():
+def grouped(
+    pictures: Iterable[tuple[str, Array]], batch: int, most: int = WAITING
+) -> Iterator[list[tuple[str, Array]]]:
+    """Pictures of one size together, `batch` at a time; fewer at the end, or where `most` pixels wait."""
+    waiting: dict[tuple[int, ...], list[tuple[str, Array]]] = {}
+    for key, picture in pictures:
+        group = waiting.setdefault(picture.shape, [])
+        group.append((key, picture))
+        if len(group) == batch:
+            yield waiting.pop(picture.shape)
+        elif sum(p.size for group in waiting.values() for _, p in group) >= most:
+            yield waiting.pop(next(iter(waiting)))
+    yield from waiting.values()
+
+
+def _check(model: Path, linearts: Mapping[str, Path], hints: Mapping[str, Given] | None) -> None:
+    """Raise InputError where hints do not fit, before the long work."""
+    if not linearts:
+        raise InputError("there are no line arts to colour; expected at least one")
+    if hints is not None and not any(hints.get(key) for key in linearts):
         raise InputError(
-            f"{model} is no model: expected a training run's folder, or a floor: {', '.join(FLOORS)}"
+            f"none of the hints is for one of the {len(linearts)} line arts; expected the line arts' ids as "
+            "keys; choose the hints that were made for them"
         )
-    from lacbench.baselines.alacgan.painter import CHECKPOINT, open_painter
+    if hints is None and str(model) in FLOORS and str(model) != "grey":
+        raise InputError(f"the floor {model} lives on hints, and there are none; give some: --hints PATH")
+    for key, given in (hints or {}).items():
+        if isinstance(given, Strokes) and key in linearts:
+            given.check_fits(linearts[key])
 
-    checkpoint = model / CHECKPOINT if model.is_dir() else model
-    size, paint = open_painter(checkpoint, device)
-    return Painter(sha256_file(checkpoint), size, paint)
+
+def _prepared(file: Path, size: int | Literal["original"]) -> Array:
+    """The line art as every method is given it: uint8 (H, W), 0 ink, 255 paper."""
+    line_art = clean(read(file))
+    return line_art if size == "original" else resize_shortest(line_art, size)
 
 
-def _inputs(linearts: Mapping[str, Path], hints: Mapping[str, Sequence[Hint]]) -> str:
-    """Digest of what is coloured: ids, bytes and hints."""
-    return sha256_json({k: [sha256_file(p), [asdict(h) for h in hints[k]]] for k, p in linearts.items()})
+def _dabs(given: Given, line_art: Array) -> Sequence[Hint]:
+    height, width = line_art.shape
+    return given.dabs(height, width) if isinstance(given, Strokes) else given
+
+
+def _state(
+    painter: Painter, linearts: Mapping[str, Path], given: Mapping[str, Given], size: int | str
+) -> dict[str, object]:
+    """What the outputs follow from, but for the last bits of a device's arithmetic."""
+    hints = {k: _told(g) for k, g in given.items() if g}
+    return {
+        "model": painter.digest,
+        "weights": dict(painter.weights),
+        "size": size,
+        "tile": painter.tile,
+        "linearts": sha256_json({key: sha256_file(path) for key, path in linearts.items()}),
+        "hints": sha256_json(hints) if hints else None,
+        "version": lacbench.__version__,
+    }
+
+
+def _told(given: Given) -> object:
+    if isinstance(given, Strokes):
+        return sha256_file(given.file)
+    return [asdict(hint) for hint in given]
 
 
 def _claim(out: Path, state: dict[str, object]) -> None:

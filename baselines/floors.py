@@ -34,11 +34,15 @@ def nearest_hint(line_art: Array, hints: Sequence[Hint]) -> Array:
     """Every pixel in the colour of the hint nearest to it, in pixels; the first of equally near ones."""
     if not hints:
         return grey(line_art, hints)
-    places = np.array([h.pixel(*line_art.shape) for h in hints], np.int64)
     rows, columns = np.ogrid[: line_art.shape[0], : line_art.shape[1]]
-    distances = np.stack([(rows - r) ** 2 + (columns - c) ** 2 for r, c in places])
+    distance = np.full(line_art.shape, np.iinfo(np.int64).max)
+    nearest = np.zeros(line_art.shape, np.int64)
+    for number, (r, c) in enumerate(h.pixel(*line_art.shape) for h in hints):  # strokes are thousands of dabs
+        to_hint = (rows - r) ** 2 + (columns - c) ** 2
+        nearer = to_hint < distance
+        distance[nearer], nearest[nearer] = to_hint[nearer], number
     colors = np.array([h.color for h in hints], np.float64)
-    return _inked(colors[distances.argmin(axis=0)], line_art)
+    return _inked(colors[nearest], line_art)
 
 
 def flood_fill(line_art: Array, hints: Sequence[Hint]) -> Array:

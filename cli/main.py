@@ -12,6 +12,7 @@ from lacbench.cli.build_dataset import build_dataset
 from lacbench.cli.colorize import colorize
 from lacbench.cli.demo import demo
 from lacbench.cli.explore import explore
+from lacbench.cli.export import export
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
 from lacbench.cli.leaks import leaks
@@ -59,7 +60,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights, train,
-    colorize, fid, report,
+    colorize, export, fid, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

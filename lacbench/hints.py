@@ -1,4 +1,4 @@
-"""Colour hints: what a user dabs on a line art to say which colour goes where."""
+"""Colour hints: what a user dabs or paints on a line art to say which colour goes where."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lacbench.errors import InputError
 from lacbench.files import write_json
-from lacbench.images import Array, read
+from lacbench.images import Array, identify, read, read_bytes, read_rgba
 from lacbench.lineart import PAPER_RADIUS, clean, paper_color
 from lacbench.records import Dataset, Member
 
@@ -19,6 +19,10 @@ EDGE_SHARE = 64
 """A dab keeps this part of the picture's shortest side away from the edge of what it dabs."""
 INK_LIMIT = 48
 """A pixel none of whose channels is brighter than this, in 0–255, is ink."""
+CELL = 4
+"""Networks are told of hints at a quarter of the resolution: one cell of so many pixels a side."""
+PAINTED = 128
+"""Alpha, 0–255, from which on a pixel of a stroke counts: soft edges do not."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,63 @@ class Hint:
 
 Hints = Mapping[str, Sequence[Hint]]
 """The hints of each line art, by the line art's sha256."""
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """What a user painted over a line art: a picture with transparency, as large as the line art."""
+
+    file: Path
+    """The picture, such as an RGBA PNG."""
+
+    def dabs(self, height: int, width: int) -> tuple[Hint, ...]:
+        """The strokes as dabs on the line art resized to `height` × `width` pixels.
+
+        The picture is max-pooled to quarter resolution: a cell is hinted where alpha reaches PAINTED in it,
+        in the colour of its most opaque pixel, the first of several. Then every second cell is taken away, as
+        on a checkerboard whose first field stays (arXiv:1808.03240: "with an interval of 1"): a stroke that
+        must tell is wider than one cell. Raises ImageError.
+        """
+        strokes = read_rgba(self.file)
+        if strokes.shape[0] < height or strokes.shape[1] < width:
+            strokes = cv2.resize(strokes, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8)
+        colors, mask = _pooled(strokes, height, width)
+        cells = ((r, c) for r, c in np.argwhere(mask).tolist() if (r + c) % 2 == 0)
+        # Half a pixel into its cell: inside of the picture also where that ends within the cell.
+        return tuple(
+            Hint((CELL * c + 0.5) / width, (CELL * r + 0.5) / height, tuple(colors[r, c].tolist()))
+            for r, c in cells
+        )
+
+    def check_fits(self, lineart: Path) -> None:
+        """Raise InputError unless the strokes are as large as the line art, and painted."""
+        sizes = [identify(read_bytes(file), str(file))[1:] for file in (self.file, lineart)]
+        strokes = read_rgba(self.file)
+        if sizes[0] != sizes[1] and strokes.shape[:2] != read(lineart).shape[:2]:  # one may lie on its side
+            got, expected = (f"{width} × {height}" for width, height in sizes)
+            raise InputError(
+                f"{self.file} has {got} pixels; expected {expected}, as its line art {lineart} has; paint "
+                "over the line art itself"
+            )
+        alpha = strokes[..., 3]
+        if alpha.any() and alpha.max() < PAINTED:
+            raise InputError(
+                f"{self.file} is painted too thinly: its most opaque pixel has alpha {alpha.max()} of 255, "
+                f"expected {PAINTED} or more; paint with an opaque brush"
+            )
+
+
+def _pooled(strokes: Array, height: int, width: int) -> tuple[Array, NDArray[np.bool_]]:
+    """Colour (h, w, 3) and mask (h, w) at quarter resolution of `height` × `width`, of RGBA (H, W, 4)."""
+    shape = -(-height // CELL), -(-width // CELL)
+    colors, mask = np.zeros((*shape, 3), np.uint8), np.zeros(shape, np.bool_)
+    rows, columns = np.nonzero(strokes[..., 3] >= PAINTED)
+    opaque_last = np.argsort(strokes[rows, columns, 3][::-1], kind="stable")  # and earlier ones after later
+    rows, columns = rows[::-1][opaque_last], columns[::-1][opaque_last]
+    sides = zip((rows, columns), (height, width), strokes.shape[:2], strict=True)
+    cells = tuple((2 * index + 1) * new // (2 * old) // CELL for index, new, old in sides)
+    colors[cells], mask[cells] = strokes[rows, columns, :3], True  # of several, the last one stays
+    return colors, mask
 
 
 def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hint, ...]]:
@@ -106,6 +167,16 @@ def load_hints(path: Path) -> dict[str, tuple[Hint, ...]]:
         raise InputError(
             f"{path} holds no hints: {error}; expected {{id: [[x, y, [r, g, b]], …]}}"
         ) from error
+
+
+def load_strokes(folder: Path) -> dict[str, Strokes]:
+    """The strokes in a folder, `<id>.png` each, by the line art's id. Raises InputError if none."""
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise InputError(
+            f"{folder} holds no strokes: expected <id>.png for a line art, RGBA and of its size; paint some"
+        )
+    return {file.stem: Strokes(file) for file in files}
 
 
 def _checked(x: float, y: float, color: list[int]) -> Hint:

@@ -94,6 +94,23 @@ def decode_picture(data: bytes, name: str = "the picture") -> Picture:
             raise ImageError(f"{name} cannot be decoded: {told}; replace it or leave it out") from error
 
 
+def read_rgba(path: Path) -> Array:
+    """Read a picture with transparency, upright: uint8 (H, W, 4) RGBA, not premultiplied.
+
+    Raises ImageError as `decode` does, and for a picture that has no transparency.
+    """
+    with _open(read_bytes(path), str(path)) as image:
+        try:
+            upright = ImageOps.exif_transpose(image)
+            transparent = upright.has_transparency_data
+            pixels = np.asarray(upright.convert("RGBA"), dtype=np.uint8)
+        except Exception as error:  # as in decode_picture
+            raise ImageError(f"{path} cannot be decoded: {_told(error)}; replace it") from error
+    if not transparent:
+        raise ImageError(f"{path} has no transparency; expected a picture with alpha, such as an RGBA PNG")
+    return pixels
+
+
 def identify(data: bytes, name: str = "the picture") -> tuple[str, int, int]:
     """Format, width and height in pixels, from the header alone. Raises ImageError as `decode` does."""
     with _open(data, name) as image:

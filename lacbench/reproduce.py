@@ -19,6 +19,8 @@ SHIPPED = "open-art"
 """The recipe that `lacbench demo` runs."""
 TINY = 128
 """Shortest side, in pixels, that the preset `tiny` trains at."""
+TILE = 2048
+"""Side of the tiles, in pixels, that `lacbench colorize` cuts large pictures into when told no other."""
 HINT_COUNT, HINT_SEED = 12, 1
 """Hints a line art, and the seed, that `lacbench hints` takes when told no others."""
 RUN = "run"
@@ -96,8 +98,9 @@ def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
     score = f"lacbench fid {out} data --card {file}{title}{' --hints' * card.hints}"
     if not model:
         return [Step(score, "these outputs were not made by lacbench: put them there first")]
-    size = told["size"] if isinstance(told.get("size"), int) else size
-    colorize = f"lacbench colorize {model} data -o {out}{given} --size {size}"
+    size = told["size"] if isinstance(told.get("size"), int) or told.get("size") == "original" else size
+    cut = f" --tile {tile}" if isinstance(tile := told.get("tile"), int) and tile != TILE else ""
+    colorize = f"lacbench colorize {model} data -o {out}{given} --size {size}{cut}"
     return [Step(colorize), Step(score)]
 
 

@@ -320,6 +320,16 @@ def test_the_commands_that_it_gives_work(
     assert dataset.digest in Path("report.html").read_text()
 
 
+def test_it_repeats_the_size_and_the_tiles_of_a_submission(tmp_path: Path, dataset: Dataset) -> None:
+    made = card(tmp_path, dataset, "ours")
+    write_json(made.submission / "submission.json", {"model": "ab" * 32, "size": "original", "tile": 512})
+    page = write_report(tmp_path / "r.html", dataset, load_pairs(dataset.folder), [made])
+    assert (
+        "lacbench colorize run data -o outputs/ours --hints hints.json --size original --tile 512"
+        in commands(page)
+    )
+
+
 def test_hints_of_another_seed_are_not_passed_off(tmp_path: Path, dataset: Dataset) -> None:
     other = choose_hints(dataset, 3, seed=2)
     page = write_report(tmp_path / "r.html", dataset, (), [card(tmp_path, dataset)], hints=other)

@@ -13,7 +13,8 @@ import numpy as np
 from lacbench.baselines.alacgan.checkpoint import BEST, CHECKPOINT, copy_validated, load_header
 from lacbench.baselines.alacgan.config import Config
 from lacbench.baselines.alacgan.logs import Log, validated
-from lacbench.baselines.colorize import colorize, open_model
+from lacbench.baselines.colorize import colorize
+from lacbench.baselines.models import open_model
 from lacbench.errors import InputError
 from lacbench.hints import Hint, choose_hints
 from lacbench.images import Array, contact_sheet, read, resize_shortest, write_png
@@ -72,7 +73,7 @@ class Looks:
         for member in chosen.linearts:
             line_art = resize_shortest(clean(read(chosen.file(member))), self.config.size)
             dabs = hints[member.record.sha256]
-            tiles += [_dabbed(line_art, dabs), model.paint(line_art, ()), model.paint(line_art, dabs)]
+            tiles += [_dabbed(line_art, dabs), *model.paint([line_art] * 2, [(), dabs])]
         return contact_sheet(tiles, self.config.size + 8, 3)
 
     def validate(self) -> FidResult:

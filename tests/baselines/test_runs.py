@@ -21,10 +21,10 @@ from lacbench.baselines.alacgan.data import Batch
 from lacbench.baselines.alacgan.ema import Ema
 from lacbench.baselines.alacgan.forecast import forecast
 from lacbench.baselines.alacgan.logs import BOARD, LOG, read_log
-from lacbench.baselines.alacgan.painter import open_painter
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.baselines.alacgan.trainer import numbered, train
 from lacbench.baselines.alacgan.watch import NonFinite
+from lacbench.baselines.models import open_model
 from lacbench.cli.main import main
 from lacbench.errors import InputError, MissingError, OutputError, RecipeError
 from lacbench.files import PART
@@ -226,7 +226,7 @@ def test_the_average_is_that_of_its_definition_and_colours(data, tmp_path: Path)
     assert all(torch.allclose(average[k].double(), v, atol=1e-6) for k, v in start.items())
     line_art = np.full((64, 64), 255, np.uint8)
     line_art[20:40, 30] = 0
-    colored = open_painter(run / CHECKPOINT)[1](line_art, ())
+    [colored] = open_model(run / CHECKPOINT).paint([line_art], [()])
     other = Trainer(settings, frozen(), load_header(run / CHECKPOINT).data)
     other.load(run / CHECKPOINT)
     ema = Ema(other.generator, 0.9)
@@ -267,7 +267,7 @@ def test_checkpoints_that_do_not_fit_are_told_apart(data, tmp_path: Path) -> Non
     with pytest.raises(InputError, match=r"does not fit .*: 0\.exp_avg has shape \(4, .*, expected \(8, "):
         fill_adam(other.adams["critic"], state, run / CHECKPOINT)
     with pytest.raises(InputError, match="lacks the optimizer's"):
-        fill_adam(other.critic_adam, {}, run / CHECKPOINT)
+        fill_adam(other.adams["critic"], {}, run / CHECKPOINT)
     (run / "config.json").write_text('{"config": {"steps": "many"}, "data": ""}')
     with pytest.raises(InputError, match=r"config\.json describes no run: .*; choose another folder"):
         train(*data, config(steps=1), run, frozen=frozen())
