@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lacbench.engine import Engine, Local
 from lacbench.errors import InputError, LacbenchError
-from lacbench.images import read, resize_shortest, resized_shape, write_png
+from lacbench.images import read, resize_shortest, resized_shape, to_grey, write_png
 from lacbench.manifest import load_pairs, save_pairs
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Member, Pair
@@ -88,7 +88,7 @@ def _planned(member: Member, sigmas: Sequence[float], size: int) -> list[Pair]:
 
 
 def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) -> None:
-    image = resize_shortest(read(folder / member.record.path), size)
+    image = to_grey(resize_shortest(read(folder / member.record.path), size))  # once for all sigmas
     for pair in _planned(member, sigmas, size):
         write_png(folder / pair.path, xdog(image, pair.sigma), bilevel=True)
 
