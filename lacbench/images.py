@@ -32,8 +32,8 @@ SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF"
 
 # OpenCV's own threads fight with the process pool's workers.
 cv2.setNumThreads(1)
-# glibc hands freed arrays of a picture's size back to the system, and the next picture waits for new pages. Once it
-# has seen a piece of some size freed it keeps up to twice as much; the piece's own pages are never touched.
+# glibc hands freed arrays of a picture's size back to the system, and the next picture waits for new pages.
+# Once it has seen a piece freed it keeps up to twice its size; the pages of this piece are never touched.
 np.empty(16 * 2**20, np.uint8)
 
 
