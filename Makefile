@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-search format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-search bench-leaks format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -62,6 +62,9 @@ bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled ar
 
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)
+
+bench-leaks: $(READY)  ## how well changed copies and drawings are found (ART=folder)
+	$(BIN)/python benchmarks/leaks.py $(ART)
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .

@@ -66,7 +66,7 @@ class SecondKeys:
     """Second keys of the files in a folder, measured when first asked for: manifests do not hold them."""
 
     def __init__(self, folder: Path, engine: Engine, progress: Progress) -> None:
-        self._folder, self._engine, self._progress = folder, engine, progress
+        self._folder, self._engine, self._progress = folder.absolute(), engine, progress
         self._known: dict[str, Keys] = {}
 
     def pictures(self, files: Sequence[str]) -> Keys:

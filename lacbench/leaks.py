@@ -144,10 +144,10 @@ def _crops(first: list[Entry], second: list[Entry], spec: DedupeSpec, keys: Seco
     """The same by the second key."""
 
     def pictures(entries: list[Entry]) -> Keys:
-        return keys.pictures([str(entry.file) for entry in entries])
+        return keys.pictures([str(entry.file.absolute()) for entry in entries])
 
     def drawings(entries: list[Entry]) -> Keys:
-        return keys.drawings([str(entry.file) for entry in entries])
+        return keys.drawings([str(entry.file.absolute()) for entry in entries])
 
     pairs, bits = _near(first, second, pictures, crop_pairs, max(spec.illustrations, spec.linearts))
     yield "crop", *_close(first, second, pairs, bits, spec)
