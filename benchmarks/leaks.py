@@ -168,7 +168,7 @@ def pictures(images: list[Array], limit: int) -> dict[str, tuple[float, ...]]:
     for name, change in CHANGES.items():
         copies = [(phash(copy), crop_keys(copy)) for copy in map(change, images)]
         first = cross_pairs(hashes, to_array([copy for copy, _ in copies]), limit)
-        second = crop_pairs(keys, np.stack([cut for _, cut in copies]), limit)
+        second = crop_pairs(keys, np.stack([cut for _, cut in copies]), SPEC.cropped)
         told[name] = (*share(first, len(images), limit), *share(joined(first, second), len(images), limit))
     return told
 
@@ -184,7 +184,7 @@ def drawings(images: list[Array]) -> dict[str, tuple[float, ...]]:
     for name, change in DRAWN.items():
         copies = [(ink_hash(copy), keys(copy)) for copy in map(change, images)]
         first = cross_pairs(hashes, to_array([copy for copy, _ in copies]), max(LIMITS))
-        second = crop_pairs(windows, np.stack([cut for _, cut in copies]), SPEC.illustrations)
+        second = crop_pairs(windows, np.stack([cut for _, cut in copies]), SPEC.cropped)
         pairs, bits = first
         both = joined((pairs[bits <= SPEC.across], bits[bits <= SPEC.across]), second)
         cells = [share(first, len(images), limit) for limit in LIMITS]
@@ -195,13 +195,16 @@ def drawings(images: list[Array]) -> dict[str, tuple[float, ...]]:
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--every", default=1, help="Take every so manieth picture.")
+@click.option("--every", default=1, help="Take every so manieth illustration.")
 def main(folder: Path, every: int) -> None:
     """Print the table for the labelled pictures of a folder with a manifest.json."""
     rows = json.loads((folder / "manifest.json").read_text("utf-8"))
     sets = {
         name: unlike(
-            [read(folder / r["file"]) for r in rows if r["set"] == name][::every], getattr(SPEC, name)
+            [read(folder / r["file"]) for r in rows if r["set"] == name][
+                :: every if name == "illustrations" else 1
+            ],
+            getattr(SPEC, name),
         )
         for name in ("illustrations", "linearts")
     }
@@ -215,7 +218,7 @@ def main(folder: Path, every: int) -> None:
         benign = np.mean([values[0] for values in list(told.values())[:BENIGN]])
         click.echo(f"\nbenign changes (the first {BENIGN}), by the first key: {benign:.2%}")
     heads = [f"{limit} bits: recall | false" for limit in LIMITS]
-    click.echo(f"\n| drawing | {' | '.join(heads)} | {SPEC.across} bits and crops: recall | false |")
+    click.echo(f"\n| drawing | {' | '.join(heads)} | {SPEC.across} bits, and crops: recall | false |")
     click.echo("|---|" + "---:|" * (2 * len(LIMITS) + 2))
     for change, values in drawings(sets["illustrations"]).items():
         click.echo(f"| {change} | {percents(values)} |")

@@ -55,7 +55,7 @@ def drop_repeats(
     best: dict[int, Record] = {}
     for record, group in zip(ordered, labels, strict=True):
         best.setdefault(group, record)
-    crops = _crops(list(best.values()), getattr(spec, name), keys) if keys else {}
+    crops = _crops(list(best.values()), spec.cropped, keys) if keys else {}
     dropped = []
     for record, group in zip(ordered, labels, strict=True):
         cropped = crops.get(best[group].sha256)
@@ -80,7 +80,7 @@ def drop_leaks(
     if keys:
         (left, a), (right, b) = _told(free), _told(linearts)
         drawings = [keys.drawings([r.path for r in told]) for told in (left, right)]
-        pairs, bits = crop_pairs(drawings[0], drawings[1], spec.illustrations)
+        pairs, bits = crop_pairs(drawings[0], drawings[1], spec.cropped)
         found.append(((_renumbered(pairs, a, b), bits), f"drawing, or {CROPPED},"))
     leaks: dict[int, LedgerEntry] = {}
     for (pairs, bits), what in found:

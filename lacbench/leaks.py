@@ -149,9 +149,8 @@ def _crops(first: list[Entry], second: list[Entry], spec: DedupeSpec, keys: Seco
     def drawings(entries: list[Entry]) -> Keys:
         return keys.drawings([str(entry.file.absolute()) for entry in entries])
 
-    pairs, bits = _near(first, second, pictures, crop_pairs, max(spec.illustrations, spec.linearts))
-    yield "crop", *_close(first, second, pairs, bits, spec)
-    pairs, bits = _near(first, second, drawings, crop_pairs, spec.illustrations)
+    yield "crop", *_near(first, second, pictures, crop_pairs, spec.cropped)
+    pairs, bits = _near(first, second, drawings, crop_pairs, spec.cropped)
     yield "drawing crop", *_across(first, second, pairs, bits)
 
 

@@ -200,8 +200,10 @@ class DedupeSpec(_Table):
     across: int = Field(default=40, ge=0, le=255)
     """Between an illustration and a line art, by ink hash."""
     crops: bool = False
-    """Whether crops, padding and mirrors count too, by a second key: every kept picture is read again for it.
-    Its thresholds are those of the sets; of drawings across the sets, that of `illustrations`."""
+    """Whether crops, padding and mirrors count by a second key; every kept picture is read again for it."""
+    cropped: int = Field(default=24, ge=0, le=255)
+    """By the second key, within the sets and across. What the first key tells apart, variants of one picture
+    included, lies beyond, unless it is a crop or a mirror."""
     together: int = Field(default=64, ge=0, le=255)
     """Illustrations up to this distance are no duplicates yet, but never fall into different splits."""
     review_illustrations: int = Field(default=40, ge=0, le=255)

@@ -81,7 +81,7 @@ def test_what_would_hardly_be_left_is_not_trimmed() -> None:
 def test_changed_copies_are_found_and_others_are_not(name: str) -> None:
     images = [draw_figure(seed)[0] for seed in range(8)]
     a, b = (np.stack([crop_keys(f(i)) for i in images]) for f in (np.asarray, CHANGES[name]))
-    pairs, bits = crop_pairs(a, b, 32)
+    pairs, bits = crop_pairs(a, b, DedupeSpec().cropped)
     assert pairs.tolist() == [[i, i] for i in range(8)]
     assert bits.tolist() == [crop_distance(one, other) for one, other in zip(a, b, strict=True)]
 
@@ -141,7 +141,7 @@ def test_a_build_drops_crops_and_names_the_key(drawn_art: Path, tmp_path: Path) 
     assert whole.verdict.kept
     crops = [told[f"illustrations/{name}.png"].verdict for name in ("crop", "near")]
     assert [(v.reason, v.keeper) for v in crops] == [("duplicate", whole.sha256)] * 2
-    assert all("a crop, padding or mirror" in v.detail and v.distance <= 32 for v in crops)
+    assert all("a crop, padding or mirror" in v.detail and v.distance <= 24 for v in crops)
     leak = told["illustrations/mirror.png"].verdict
     assert (leak.reason, leak.keeper) == ("leak", told["linearts/101.png"].sha256)
     assert "a crop, padding or mirror" in leak.detail
