@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-hashing bench-search bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-hashing bench-leaks bench-search bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -68,6 +68,9 @@ bench-xdog: $(READY)  ## line drawings a second on one core, against SciPy and O
 
 bench-hashing: $(READY)  ## decoding, hashing and measuring pictures against imagehash (ART=folder)
 	$(BIN)/python benchmarks/hashing.py $(ART)
+
+bench-leaks: $(READY)  ## how well changed copies and drawings are found (ART=folder)
+	$(BIN)/python benchmarks/leaks.py $(ART)
 
 format: $(READY) ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
