@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-train-step bench-collect bench-cluster bench-filters bench-search format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -62,6 +62,15 @@ bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled ar
 
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)
+
+bench-xdog: $(READY)  ## line drawings a second on one core, against SciPy and OpenCV (ART=folder)
+	$(BIN)/python benchmarks/xdog.py $(ART)
+
+bench-hashing: $(READY)  ## decoding, hashing and measuring pictures against imagehash (ART=folder)
+	$(BIN)/python benchmarks/hashing.py $(ART)
+
+bench-leaks: $(READY)  ## how well changed copies and drawings are found (ART=folder)
+	$(BIN)/python benchmarks/leaks.py $(ART)
 
 bench-train-step: $(READY)  ## the training step against the published one, on a GPU where there is one (ART=folder)
 	$(BIN)/python benchmarks/train_step.py $(ART)

@@ -13,21 +13,23 @@ from lacbench.cli.terminal import listener
 @click.argument("a", type=FOLDER)
 @click.argument("b", type=FOLDER)
 @click.option("--sheet", type=ANY_PATH, default=Path("leaks.jpg"), help="Where the pairs are shown.")
+@click.option("--crops", is_flag=True, help="Look for crops, padding and mirrors too; reads every picture.")
 @workers_option
 @engine_option
 @json_option
-def leaks(a: Path, b: Path, sheet: Path, workers: int, engine: str, as_json: bool) -> None:
+def leaks(a: Path, b: Path, sheet: Path, crops: bool, workers: int, engine: str, as_json: bool) -> None:
     """Look for pictures of A in B: data sets, submissions or folders; exit status 1 when there are any.
 
     Near copies count (resized, compressed, brighter, grey …), and so does a line art whose coloured version
-    the other one has. What is found is drawn side by side on a contact sheet.
+    the other one has; crops and mirrors with --crops. What is found is drawn side by side on a contact sheet.
     """
     from lacbench.engine import open_engine
     from lacbench.files import write_bytes
     from lacbench.leaks import draw_leaks, find_leaks
+    from lacbench.recipe import DedupeSpec
 
     with open_engine(engine, workers) as opened:
-        found, files = find_leaks(a, b, engine=opened, progress=listener())
+        found, files = find_leaks(a, b, DedupeSpec(crops=crops), opened, listener())
     if found:
         write_bytes(sheet, draw_leaks(files))
     if as_json:

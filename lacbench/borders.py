@@ -20,7 +20,7 @@ def border(image: Array) -> float:
     Bars come in pairs of one colour (top and bottom, left and right, or both: a frame), and end at a straight
     edge. The bare ground around a figure ends at its outline instead, and does not count; nor does a sky.
     """
-    turned = image.transpose(1, 0, 2)
+    turned = np.asarray(cv2.transpose(image), dtype=np.uint8)
     (top, bottom), (left, right) = _margins(image), _margins(turned)
     rows, columns = slice(top, image.shape[0] - bottom), slice(left, image.shape[1] - right)
     barred_rows = top and _ends_straight(image[rows, columns], image[0])
@@ -47,11 +47,14 @@ def _ends_straight(inner: Array, bar: Array) -> bool:
 
 
 def _color(row: Array) -> Array:
-    return np.asarray(np.median(row, axis=0), dtype=np.uint8)
+    """Median of uint8 (W, 3), channel by channel, rounded down."""
+    middle = np.sort(row, axis=0)[[(len(row) - 1) // 2, len(row) // 2]]
+    return np.asarray(middle.sum(axis=0, dtype=int) // 2, dtype=np.uint8)
 
 
 def _share(image: Array, color: Array) -> NDArray[np.float64]:
     """Share of each row's pixels in a colour, 0–1."""
     low, high = (color.astype(float) + distance for distance in (-TOLERANCE, TOLERANCE))
     inside = cv2.inRange(np.ascontiguousarray(image), low, high)
-    return np.asarray(inside.mean(axis=1) / 255, dtype=np.float64)
+    hits = cv2.reduce(inside, 1, cv2.REDUCE_SUM, dtype=cv2.CV_64F)[:, 0]
+    return np.asarray(hits / inside.shape[1] / 255, dtype=np.float64)

@@ -11,6 +11,7 @@ from pathlib import Path
 import lacbench
 from lacbench.card import write_card
 from lacbench.collect.client import Client
+from lacbench.crops import SecondKeys
 from lacbench.dedupe import drop_leaks, drop_repeats, review
 from lacbench.engine import Engine, Local
 from lacbench.errors import InputError, OutputError, RecipeError
@@ -163,6 +164,7 @@ class Build:
         Which are taken depends on the sources' content alone: a run that was killed takes the same.
         """
         gatherer = self.gatherer()
+        keys = SecondKeys(self.out, engine, progress) if self.recipe.dedupe.crops else None
         targets = {kind: getattr(self.recipe.targets, kind) for kind in SETS}
         wanted, taken = dict(targets), dict.fromkeys(SETS, 0)
         while True:
@@ -170,7 +172,7 @@ class Build:
                 taken[kind] += offers.take(kind, wanted[kind])
             offers.check_some()
             gatherer.gather(engine, progress, offers.found, self._reason)
-            unique, decided = self._decide(targets, engine)
+            unique, decided = self._decide(targets, engine, keys)
             for kind in SETS:
                 have = sum(r.candidate.set == kind for r in unique)
                 left = kind not in offers.exhausted
@@ -185,7 +187,9 @@ class Build:
         gatherer.recover()
         return gatherer
 
-    def _decide(self, targets: dict[Set, int | None], engine: Engine) -> tuple[list[Record], Decided]:
+    def _decide(
+        self, targets: dict[Set, int | None], engine: Engine, keys: SecondKeys | None
+    ) -> tuple[list[Record], Decided]:
         """Records that stay, and a verdict on every candidate that was taken."""
         records: list[Record] = []
         ended: list[LedgerEntry] = []
@@ -199,11 +203,11 @@ class Build:
         kept, dropped = judge(records, self.recipe.filters)
         kept, declined = classify(kept, self.recipe.filters, self.out)
         names = [source.name for source in self.recipe.sources]
-        linearts, repeats = drop_repeats(kept, "linearts", self.recipe.dedupe, names, engine)
+        linearts, repeats = drop_repeats(kept, "linearts", self.recipe.dedupe, names, engine, keys)
         linearts, surplus = self._trim(linearts, targets["linearts"])
-        illustrations, more = drop_repeats(kept, "illustrations", self.recipe.dedupe, names, engine)
+        illustrations, more = drop_repeats(kept, "illustrations", self.recipe.dedupe, names, engine, keys)
         # Only line arts that stay can be leaked.
-        illustrations, leaks = drop_leaks(illustrations, linearts, self.recipe.dedupe)
+        illustrations, leaks = drop_leaks(illustrations, linearts, self.recipe.dedupe, keys)
         illustrations, rest = self._trim(illustrations, targets["illustrations"])
         unique = illustrations + linearts
         ended += dropped + declined + repeats + surplus + more + leaks + rest

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -79,7 +80,8 @@ class Local:
             yield from map(function, iterator)
             return
         # Spawned, not forked: a fork copies the locks of libraries that have threads of their own.
-        crew = Crew(lambda: ProcessPoolExecutor(workers, get_context("spawn")), workers, self.chunk)
+        pool = partial(ProcessPoolExecutor, workers, get_context("spawn"), _end_with_parent)
+        crew = Crew(pool, workers, self.chunk)
         yield from spread(crew, function, chain(head, iterator), lost)
 
     @property
@@ -231,6 +233,17 @@ class _Run(Generic[Item, Result]):
                 self._executor.shutdown()
                 self._executor = self._crew.open()
                 return self._executor.submit(_apply, self._function, part)
+
+
+def _end_with_parent() -> None:
+    """End this worker when the process that started it is killed; it would wait for work for ever."""
+
+    def watch() -> None:
+        if parent := parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _apply(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:

@@ -5,6 +5,8 @@ DCT-II → the 16 × 16 lowest frequencies → one bit each, set above their med
 64 × 64 it is `imagehash.phash(hash_size=16)` bit for bit; on others it differs by the resize alone.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,27 @@ INK_SIZE = 512
 """Shortest side, in pixels, at which the ink hash draws its lines."""
 
 
+@dataclass(frozen=True)
+class Hashes:
+    """All hashes of a picture."""
+
+    phash: bytes
+    """See `phash`."""
+    ink_hash: bytes
+    """See `ink_hash`."""
+    sparse: bool
+    """See `is_sparse`."""
+
+
+def hashes(image: Array) -> Hashes:
+    """All hashes of uint8 (H, W, 3) RGB or (H, W) grey, its grey and its spectrum taken once."""
+    grey = to_grey(image)
+    spectrum = _spectrum(grey)
+    small = resize_shortest(image, INK_SIZE)
+    ink = phash(xdog(grey if small is image else small, INK_SIGMA))
+    return Hashes(_bits(spectrum), ink, _says_little(spectrum))
+
+
 def phash(image: Array) -> bytes:
     """Perceptual hash of uint8 (H, W, 3) RGB or (H, W) grey: 32 bytes, compared by Hamming distance."""
     return _bits(_spectrum(to_grey(image)))
@@ -37,10 +60,7 @@ def is_sparse(image: Array) -> bool:
 
     Flags, patterns and blank pages hash alike without being alike: only exact duplicates count there.
     """
-    strength = np.abs(_spectrum(to_grey(image)))
-    strength[0, 0] = 0  # the mean says nothing about the drawing
-    top = float(strength.max())
-    return top < 1 or float((strength > top / 100).mean()) < SPARSE_ENERGY
+    return _says_little(_spectrum(to_grey(image)))
 
 
 def ink_hash(image: Array) -> bytes:
@@ -62,6 +82,13 @@ def _spectrum(grey: Array) -> NDArray[np.float64]:
     # In float: rounding the small picture back to 8 bits would flip bits near the median.
     small = cv2.resize(grey.astype(np.float32), (SIDE, SIDE), interpolation=cv2.INTER_AREA)
     return np.asarray(dctn(small.astype(np.float64), type=2)[:LOW, :LOW], dtype=np.float64)
+
+
+def _says_little(spectrum: NDArray[np.float64]) -> bool:
+    strength = np.abs(spectrum)
+    strength[0, 0] = 0  # the mean says nothing about the drawing
+    top = float(strength.max())
+    return top < 1 or float((strength > top / 100).mean()) < SPARSE_ENERGY
 
 
 def _bits(spectrum: NDArray[np.float64]) -> bytes:

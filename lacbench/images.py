@@ -32,6 +32,9 @@ SUFFIXES = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp", "BMP": ".bmp", "GIF"
 
 # OpenCV's own threads fight with the process pool's workers.
 cv2.setNumThreads(1)
+# glibc hands freed arrays of a picture's size back to the system, and the next picture waits for new pages.
+# Once it has seen a piece freed it keeps up to twice its size; the pages of this piece are never touched.
+np.empty(16 * 2**20, np.uint8)
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,9 @@ def decode_picture(data: bytes, name: str = "the picture") -> Picture:
                 warnings.simplefilter("ignore")  # broken metadata does not make a broken picture
                 # A GIF's frames are counted before its pixels are read, which ends at the first frame.
                 frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
-                upright = ImageOps.exif_transpose(image)
-                pixels = np.asarray(_on_white(upright), dtype=np.uint8)
-                return Picture(pixels, _format(image), frames, _transparency(upright))
+                ImageOps.exif_transpose(image, in_place=True)  # else it copies pictures that are upright, too
+                pixels, transparency = _on_white(image)
+                return Picture(pixels, _format(image), frames, transparency)
         except Exception as error:  # Pillow has no closed set of errors: broken metadata can raise anything
             told = _told(error)
             raise ImageError(f"{name} cannot be decoded: {told}; replace it or leave it out") from error
@@ -241,21 +244,18 @@ def _format(image: Image.Image) -> str:
     return "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def _transparency(image: Image.Image) -> float:
-    """One minus the mean of alpha, 0–1."""
-    if not image.has_transparency_data:
-        return 0.0
-    return 1 - float(np.asarray(image.convert("RGBA").getchannel("A")).mean()) / 255
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    """RGB of any mode, with transparency laid on white."""
+def _on_white(image: Image.Image) -> tuple[Array, float]:
+    """RGB of any mode, with transparency laid on white, and one minus the mean of alpha, 0–1."""
+    transparency = 0.0
     if image.mode.startswith(("I", "F")):
         # Pillow clips 16-bit grey at 255 when it converts; scale it instead.
         levels = np.asarray(image, dtype=np.float64) * (1.0 if image.mode == "F" else 255 / 65535)
         image = Image.fromarray(np.clip(levels.round(), 0, 255).astype(np.uint8))
     if image.has_transparency_data:
         coloured = image.convert("RGBA")
+        transparency = 1 - float(np.asarray(coloured.getchannel("A")).mean()) / 255
         paper = Image.new("RGBA", coloured.size, (255, 255, 255, 255))
         image = Image.alpha_composite(paper, coloured)
-    return image.convert("RGB")
+    if image.mode != "RGB":
+        image = image.convert("RGB")  # of RGB it would make a copy
+    return np.asarray(image, dtype=np.uint8), transparency

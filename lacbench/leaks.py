@@ -1,13 +1,15 @@
 """Do two collections share pictures, or drawings? Data sets, submissions, folders: any two."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lacbench.crops import Keys, SecondKeys, crop_pairs
 from lacbench.engine import Engine, Local
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_bytes
@@ -18,7 +20,7 @@ from lacbench.manifest import load_dataset
 from lacbench.progress import Progress, Silent
 from lacbench.recipe import DedupeSpec, FilterSpec
 from lacbench.records import Statistics
-from lacbench.search import cross_pairs
+from lacbench.search import Found, cross_pairs
 from lacbench.sources.folder import all_pictures
 from lacbench.store import statistics
 
@@ -26,6 +28,9 @@ SHOWN = 40
 """Pairs on the contact sheet at most."""
 SIDE, COLUMNS = 160, 8
 """Of the contact sheet: largest side of a picture in pixels, pictures in a row; pairs stand side by side."""
+
+Search = tuple[str, NDArray[np.int64], NDArray[np.int64]]
+"""A key's name, its pairs (of the first, of the second) and their distances in bits."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,8 @@ class Leak:
     distance: int
     """Bits of 256 by which the hashes differ; 0 for the same bytes."""
     key: str
-    """What is alike: `bytes`, `drawing` (ink hash; one of the two is line art), or `picture`."""
+    """What is alike: `bytes`, `drawing` (ink hash; one of the two is line art), or `picture`; by the second
+    key `crop` and `drawing crop`: one of the two is a crop, padding or mirror of the other."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,9 @@ def find_leaks(
 ) -> tuple[tuple[Leak, ...], list[tuple[Path, Path]]]:
     """All pictures of `a` that `b` has too, exactly by the thresholds of `spec`, nearest first.
 
-    A data set is known by its manifests; any other folder is read whole. Pictures whose hash says little
-    count by equal bytes only. A folder against itself is searched for pictures that it has more than once.
+    A data set is known by its manifests, and by its files too where `spec.crops` asks for the second key; any
+    other folder is read whole. Pictures whose hash says little count by equal bytes only. A folder against
+    itself is searched for pictures that it has more than once.
 
     Returns the leaks, and the two files of each. Raises InputError for a folder without pictures.
     """
@@ -76,7 +83,10 @@ def find_leaks(
     first = load_entries(a, engine, progress)
     second = first if a.resolve() == b.resolve() else load_entries(b, engine, progress)
     leaks: dict[tuple[int, int], Leak] = {}
-    for key, pairs, bits in _searches(first, second, spec):
+    searches = [_searches(first, second, spec)]
+    if spec.crops:
+        searches.append(_crops(first, second, spec, SecondKeys(Path(), engine, progress)))
+    for key, pairs, bits in chain.from_iterable(searches):
         for (i, j), bit in zip(pairs.tolist(), bits.tolist(), strict=True):
             if first is not second or i < j:
                 leaks.setdefault((i, j), Leak(first[i].name, second[j].name, bit, key))
@@ -119,37 +129,78 @@ def draw_leaks(files: Sequence[tuple[Path, Path]]) -> bytes:
     return encode_jpeg(contact_sheet(images, SIDE, COLUMNS))
 
 
-def _searches(
-    first: list[Entry], second: list[Entry], spec: DedupeSpec
-) -> Iterator[tuple[str, NDArray[np.int64], NDArray[np.int64]]]:
+def _searches(first: list[Entry], second: list[Entry], spec: DedupeSpec) -> Iterator[Search]:
     """Each key's pairs and distances: equal bytes, drawings across the kinds, pictures."""
     known = {entry.sha256: j for j, entry in reversed(list(enumerate(second)))}
     same = [(i, known[entry.sha256]) for i, entry in enumerate(first) if entry.sha256 in known]
     yield "bytes", np.array(same, np.int64).reshape(-1, 2), np.zeros(len(same), np.int64)
-    lines = [np.array([entry.drawn for entry in entries]) for entries in (first, second)]
-    pairs, bits = _near(first, second, "ink_hash", spec.across)
-    across = lines[0][pairs[:, 0]] != lines[1][pairs[:, 1]]
-    yield "drawing", pairs[across], bits[across]
-    pairs, bits = _near(first, second, "phash", max(spec.illustrations, spec.linearts))
-    both = lines[0][pairs[:, 0]] & lines[1][pairs[:, 1]]
-    close = bits <= np.where(both, spec.linearts, spec.illustrations)
-    yield "picture", pairs[close], bits[close]
+    pairs, bits = _near(first, second, _hashes("ink_hash"), cross_pairs, spec.across)
+    yield "drawing", *_across(first, second, pairs, bits)
+    pairs, bits = _near(first, second, _hashes("phash"), cross_pairs, max(spec.illustrations, spec.linearts))
+    yield "picture", *_close(first, second, pairs, bits, spec)
+
+
+def _crops(first: list[Entry], second: list[Entry], spec: DedupeSpec, keys: SecondKeys) -> Iterator[Search]:
+    """The same by the second key."""
+
+    def pictures(entries: list[Entry]) -> Keys:
+        return keys.pictures([str(entry.file.absolute()) for entry in entries])
+
+    def drawings(entries: list[Entry]) -> Keys:
+        return keys.drawings([str(entry.file.absolute()) for entry in entries])
+
+    yield "crop", *_near(first, second, pictures, crop_pairs, spec.cropped)
+    pairs, bits = _near(first, second, drawings, crop_pairs, spec.cropped)
+    yield "drawing crop", *_across(first, second, pairs, bits)
 
 
 def _near(
-    first: list[Entry], second: list[Entry], name: str, limit: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs within `limit` bits of a hash, and their distances, among entries whose hashes say something."""
+    first: list[Entry],
+    second: list[Entry],
+    measure: Callable[[list[Entry]], NDArray[np.uint8]],
+    search: Callable[[NDArray[np.uint8], NDArray[np.uint8], int], Found],
+    limit: int,
+) -> Found:
+    """Pairs within `limit` bits by a key, and their distances, among entries whose hashes say something."""
     rows = [
         np.array([i for i, entry in enumerate(entries) if not entry.statistics.sparse], np.int64)
         for entries in (first, second)
     ]
-    hashes = [
-        to_array([getattr(entries[i].statistics, name) for i in chosen])
-        for entries, chosen in zip((first, second), rows, strict=True)
-    ]
-    pairs, bits = cross_pairs(hashes[0], hashes[1], limit)
+    a, b = (
+        measure([entries[i] for i in chosen]) for entries, chosen in zip((first, second), rows, strict=True)
+    )
+    pairs, bits = search(a, b, limit)
     return np.stack([rows[0][pairs[:, 0]], rows[1][pairs[:, 1]]], axis=1), bits
+
+
+def _hashes(name: str) -> Callable[[list[Entry]], NDArray[np.uint8]]:
+    return lambda entries: to_array([getattr(entry.statistics, name) for entry in entries])
+
+
+def _drawn(first: list[Entry], second: list[Entry], pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How many of each pair are line art: (P,)."""
+    counts = [np.array([entry.drawn for entry in entries], np.int64) for entries in (first, second)]
+    return np.asarray(counts[0][pairs[:, 0]] + counts[1][pairs[:, 1]], np.int64)
+
+
+def _across(
+    first: list[Entry], second: list[Entry], pairs: NDArray[np.int64], bits: NDArray[np.int64]
+) -> Found:
+    """Those pairs of which one is line art and the other is not."""
+    across = _drawn(first, second, pairs) == 1
+    return pairs[across], bits[across]
+
+
+def _close(
+    first: list[Entry],
+    second: list[Entry],
+    pairs: NDArray[np.int64],
+    bits: NDArray[np.int64],
+    spec: DedupeSpec,
+) -> Found:
+    """Those pairs that are near enough for what they are."""
+    close = bits <= np.where(_drawn(first, second, pairs) == 2, spec.linearts, spec.illustrations)
+    return pairs[close], bits[close]
 
 
 def _entry(folder: Path, file: Path) -> Entry | None:

@@ -53,6 +53,27 @@ class Forms:
     """Mean shorter side of the connected marks' boxes, by area of ink, as a share of the shortest side."""
 
 
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """A picture shrunk for measuring, with what its measures share, found once."""
+
+    image: Array
+    """uint8 (H, W, 3), RGB; the shortest side has at most MEASURE_SIZE pixels."""
+    grey: Array
+    """Its grey, uint8 (H, W)."""
+    paper: NDArray[np.float64]
+    """Colour of its paper, RGB 0–255, (3,); see `paper_color`."""
+    tone: int
+    """Grey of its paper, 0–255."""
+
+
+def lay(image: Array) -> Sheet:
+    """Lay uint8 (H, W, 3) RGB out for `tones` and `forms`."""
+    small = for_measuring(image)
+    paper = paper_color(small)
+    return Sheet(small, to_grey(small), paper, _tone(paper))
+
+
 def for_measuring(image: Array, size: int = MEASURE_SIZE) -> Array:
     """uint8 (H, W, 3), shrunk so that its shortest side has at most `size` pixels."""
     return resize_shortest(image, size) if min(image.shape[:2]) > size else image
@@ -60,19 +81,18 @@ def for_measuring(image: Array, size: int = MEASURE_SIZE) -> Array:
 
 def paper_color(image: Array) -> NDArray[np.float64]:
     """Colour of the paper: the mean of the most frequent bin of 32³, RGB 0–255, (3,) float64."""
-    red, green, blue = (plane.astype(np.int64) >> 3 for plane in cv2.split(image))
-    bins = (red << 10 | green << 5 | blue).ravel()
-    paper = image.reshape(-1, 3)[bins == np.bincount(bins).argmax()]
-    return np.asarray(paper.mean(axis=0), dtype=np.float64)
+    bins = cv2.cvtColor(image, cv2.COLOR_RGB2BGR555).view(np.uint16)[..., 0]  # 5 bits each, red the highest
+    counts = np.bincount(bins.ravel())
+    most = counts.argmax()
+    chosen = cv2.bitwise_and(image, image, mask=(bins == most).view(np.uint8))
+    return np.asarray(np.array(cv2.sumElems(chosen)[:3]) / counts[most], dtype=np.float64)
 
 
-def tones(image: Array) -> Tones:
-    """Measure uint8 (H, W, 3) RGB: a line art is mostly paper, some ink, and nothing off the line between."""
-    small = for_measuring(image)
-    paper = paper_color(small)
-    is_ink = to_grey(small) < _tone(paper) - 2 * PAPER_RADIUS
-    hues = _off_line(for_measuring(small, HUE_SIZE), paper)
-    return Tones(float(_near(small, paper).mean()), float(is_ink.mean()), hues)
+def tones(sheet: Sheet) -> Tones:
+    """Measure its colours: a line art is mostly paper, some ink, and nothing off the line between."""
+    is_ink = sheet.grey < sheet.tone - 2 * PAPER_RADIUS
+    hues = _off_line(for_measuring(sheet.image, HUE_SIZE), sheet.paper)
+    return Tones(_mean(_near(sheet.image, sheet.paper)), _mean(is_ink), hues)
 
 
 def _off_line(image: Array, paper: NDArray[np.float64]) -> float:
@@ -91,19 +111,16 @@ def _off_line(image: Array, paper: NDArray[np.float64]) -> float:
     return float((red**2 + green**2 + blue**2 - along**2 > HUE_RADIUS**2).mean())
 
 
-def forms(image: Array) -> Forms:
-    """Measure the marks on the paper of uint8 (H, W, 3) RGB: a line art's are thin, and reach far."""
-    small = for_measuring(image)
-    paper = paper_color(small)
-    width = max(3, round(min(small.shape[:2]) * THICK))
+def forms(sheet: Sheet) -> Forms:
+    """Measure the marks on its paper: a line art's are thin, and reach far."""
+    width = max(3, round(min(sheet.grey.shape) * THICK))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
-    closed = np.asarray(cv2.morphologyEx(small, cv2.MORPH_CLOSE, disc), dtype=np.uint8)
-    solid = ~_near(closed, paper)
-    ground, grey = _tone(paper), to_grey(small)
-    depth = max(ground - float(np.quantile(grey, DARKEST)), 1.0)
-    shading = solid & (to_grey(closed) > ground - INKED * depth)
-    marks = grey < ground - max(MARK * depth, 8)  # 8: the noise of a JPEG is no mark
-    return Forms(float(solid.mean()), float(shading.mean()), _reach(marks))
+    closed = np.asarray(cv2.morphologyEx(sheet.image, cv2.MORPH_CLOSE, disc), dtype=np.uint8)
+    solid = ~_near(closed, sheet.paper)
+    depth = max(sheet.tone - float(np.quantile(sheet.grey, DARKEST)), 1.0)
+    shading = solid & (to_grey(closed) > sheet.tone - INKED * depth)
+    marks = sheet.grey < sheet.tone - max(MARK * depth, 8)  # 8: the noise of a JPEG is no mark
+    return Forms(_mean(solid), _mean(shading), _reach(marks))
 
 
 def _near(image: Array, paper: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -115,8 +132,9 @@ def _near(image: Array, paper: NDArray[np.float64]) -> NDArray[np.bool_]:
 def _reach(marks: NDArray[np.bool_]) -> float:
     """Mean over bool (H, W) marks, by their area, of the shorter side of each connected one's box, 0–1."""
     # Broken lines are joined sidewards only, so that the lines of a text stay apart.
-    joined = cv2.dilate(marks.astype(np.uint8), np.ones((1, 3), np.uint8))
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+    joined = cv2.dilate(marks.view(np.uint8), np.ones((1, 3), np.uint8))
+    # Twice as fast as OpenCV's own choice where one thread works.
+    _, _, boxes, _ = cv2.connectedComponentsWithStatsWithAlgorithm(joined, 8, cv2.CV_32S, cv2.CCL_BBDT)
     shorter = np.minimum(boxes[1:, cv2.CC_STAT_WIDTH], boxes[1:, cv2.CC_STAT_HEIGHT])
     area = boxes[1:, cv2.CC_STAT_AREA]
     return float(shorter @ area / max(area.sum(), 1) / min(marks.shape))
@@ -145,9 +163,11 @@ def colorfulness(image: Array) -> float:
 
     M = √(σ_rg² + σ_yb²) + 0.3 √(μ_rg² + μ_yb²), with rg = R − G and yb = (R + G) / 2 − B.
     """
-    red, green, blue = (image[..., c].astype(np.float64) for c in range(3))
-    rg, yb = red - green, (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
+    red, green, blue = (plane.astype(np.int16) for plane in cv2.split(image))
+    rg, yb = (red - green).astype(np.float64), (red + green - 2 * blue) * 0.5
+    mean_rg, mean_yb = rg.mean(), yb.mean()
+    spread = np.hypot(np.std(rg, mean=mean_rg), np.std(yb, mean=mean_yb))
+    return float(spread + 0.3 * np.hypot(mean_rg, mean_yb))
 
 
 def clean(image: Array) -> Array:
@@ -158,6 +178,11 @@ def clean(image: Array) -> Array:
     """
     tone = _tone(paper_color(image))
     return np.asarray(cv2.convertScaleAbs(to_grey(image), alpha=255 / max(tone, 1)), dtype=np.uint8)
+
+
+def _mean(mask: NDArray[np.bool_]) -> float:
+    """Share of bool (H, W) that is true, 0–1."""
+    return int(np.count_nonzero(mask)) / mask.size
 
 
 def _tone(color: NDArray[np.float64]) -> int:

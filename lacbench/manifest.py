@@ -212,15 +212,38 @@ def _opened(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
     """Open a manifest. Raises InputError for another file, another version, and what breaks in reading."""
     try:
         with pq.ParquetFile(path) as file:
-            told = {k.decode(): v.decode() for k, v in (file.schema_arrow.metadata or {}).items()}
-            got = told.get("lacbench.manifest", "none")
-            if got != VERSION or not file.schema_arrow.equals(schema):
-                raise InputError(
-                    f"{path} is a manifest of version {got}, expected {VERSION}; build the data set again"
-                )
+            _check_schema(path, file.schema_arrow, schema)
             yield file
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is no manifest: {error}; build the data set again") from error
+
+
+def _check_schema(path: Path, got: pa.Schema, expected: pa.Schema) -> None:
+    """Raise InputError for another version, hashes of another kind, and columns that we do not write so."""
+    told = {k.decode(errors="replace"): v.decode(errors="replace") for k, v in (got.metadata or {}).items()}
+    version, kind = told.get("lacbench.manifest", "none"), told.get("lacbench.hash", "none")
+    problem = ""
+    if version != VERSION:
+        problem = f"is a manifest of version {version}, expected {VERSION}"
+    elif kind != ALGORITHM:
+        problem = f"has hashes of kind {kind}, expected {ALGORITHM}"
+    else:
+        problem = next(filter(None, (_misfit(got, column) for column in expected)), "")
+    if not problem and (strange := [name for name in got.names if name not in expected.names]):
+        problem = f"has {strange[0][:80]}, which no manifest of ours has"
+    if not problem and got.names != expected.names:
+        problem = f"has its columns in another order, expected {', '.join(expected.names)}"
+    if problem:
+        raise InputError(f"{path} {problem}; build the data set again")
+
+
+def _misfit(got: pa.Schema, column: pa.Field) -> str:
+    """What is wrong with a column; empty for nothing."""
+    number = got.names.count(column.name)
+    if number != 1:
+        return f"has {f'{column.name} twice' if number else f'no {column.name}'}, expected {column.type}"
+    kind = got.field(column.name).type
+    return "" if kind == column.type else f"has {column.name} as {kind}, expected {column.type}"
 
 
 def _rows(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -248,9 +271,15 @@ def _check(path: Path, patterns: dict[str, str]) -> None:
 
 
 def _load_members(path: Path) -> tuple[Member, ...]:
-    members = tuple(_member(row) for row in _rows(path, MEMBERS))
+    members = []
+    for number, row in enumerate(_rows(path, MEMBERS)):
+        if gone := [name for name, value in row.items() if value is None and name != "score"]:
+            kind = MEMBERS.field(gone[0]).type
+            told = f"has no {gone[0]} in row {number}, expected {kind}"
+            raise InputError(f"{path} {told}; build the data set again")
+        members.append(_member(row))
     _check(path, MEMBER_FORM)
-    return members
+    return tuple(members)
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lacbench.engine import Engine, Local
 from lacbench.errors import InputError, LacbenchError
-from lacbench.images import read, resize_shortest, resized_shape, write_png
+from lacbench.files import sweep
+from lacbench.images import read, resize_shortest, resized_shape, to_grey, write_png
 from lacbench.manifest import load_pairs, save_pairs
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Member, Pair
@@ -28,8 +29,8 @@ def make_pairs(
 ) -> tuple[Pair, ...]:
     """Draw every illustration's lines: `pairs/<size>/<sigma>/<sha256>.png`, listed in `pairs.parquet`.
 
-    Drawings that are there already are kept, so a killed run goes on where it was; so are those of other
-    sizes and thicknesses, and their rows in `pairs.parquet`.
+    Drawings that are there already are kept, so a killed run goes on where it was, and what it left half
+    written is removed; so are those of other sizes and thicknesses, and their rows in `pairs.parquet`.
 
     Args:
         dataset: a built data set; its illustrations are resized so that the shortest side has `size`
@@ -46,15 +47,17 @@ def make_pairs(
     if not dataset.illustrations:
         raise InputError(f"{dataset.folder} has no illustrations to draw lines of; mend the recipe's filters")
     engine, progress = engine or Local(), progress or Silent()
-    pairs = tuple(p for m in dataset.illustrations for p in _planned(m, sorted(sigmas), size))
+    sigmas = tuple(sorted(set(sigmas)))
+    sweep(dataset.folder / "pairs")
+    pairs = tuple(p for m in dataset.illustrations for p in _planned(m, sigmas, size))
     missing = {p.sha256 for p in pairs if not (dataset.folder / p.path).is_file()}
     members = [m for m in dataset.illustrations if m.record.sha256 in missing]
-    draw = partial(_draw, dataset.folder.absolute(), tuple(sigmas), size)
+    draw = partial(_draw, dataset.folder.absolute(), sigmas, size)
     with engine.sharing(dataset.folder):
         for _ in progress.track(engine.map(draw, members, _undrawn), "pairs", len(members)):
             pass
     save_pairs(dataset.folder, _merged(dataset, pairs))
-    thickness = ", ".join(f"{s:g}" for s in sorted(sigmas))
+    thickness = ", ".join(f"{s:g}" for s in sigmas)
     progress.say(f"pairs: {len(pairs)} line drawings at {size} px, σ {thickness}")
     return pairs
 
@@ -88,9 +91,9 @@ def _planned(member: Member, sigmas: Sequence[float], size: int) -> list[Pair]:
 
 
 def _draw(folder: Path, sigmas: tuple[float, ...], size: int, member: Member) -> None:
-    image = resize_shortest(read(folder / member.record.path), size)
+    grey = to_grey(resize_shortest(read(folder / member.record.path), size))
     for pair in _planned(member, sigmas, size):
-        write_png(folder / pair.path, xdog(image, pair.sigma), bilevel=True)
+        write_png(folder / pair.path, xdog(grey, pair.sigma), bilevel=True)
 
 
 def _undrawn(member: Member, reason: str) -> None:

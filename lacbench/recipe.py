@@ -197,8 +197,13 @@ class DedupeSpec(_Table):
     """Among illustrations, by perceptual hash."""
     linearts: int = Field(default=24, ge=0, le=255)
     """Among line arts, by perceptual hash."""
-    across: int = Field(default=60, ge=0, le=255)
+    across: int = Field(default=40, ge=0, le=255)
     """Between an illustration and a line art, by ink hash."""
+    crops: bool = False
+    """Whether crops, padding and mirrors count by a second key; every kept picture is read again for it."""
+    cropped: int = Field(default=24, ge=0, le=255)
+    """By the second key, within the sets and across. What the first key tells apart, variants of one picture
+    included, lies beyond, unless it is a crop or a mirror."""
     together: int = Field(default=64, ge=0, le=255)
     """Illustrations up to this distance are no duplicates yet, but never fall into different splits."""
     review_illustrations: int = Field(default=40, ge=0, le=255)
@@ -206,6 +211,9 @@ class DedupeSpec(_Table):
     62% lie within 32 bits of the whole one and 94% within 40; among 737 pictures 10 pairs lie between."""
     review_linearts: int = Field(default=40, ge=0, le=255)
     """Kept line arts up to this distance, likewise."""
+    review_across: int = Field(default=60, ge=0, le=255)
+    """Kept illustrations whose drawing is so near a line art's are listed too, and are never trained on:
+    mostly variants of one portrait, which share outlines and colours. Other drawings lie beyond."""
 
 
 class SplitSpec(_Table):

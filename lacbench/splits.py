@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from lacbench.dedupe import groups
+from lacbench.dedupe import drawn_alike, groups
 from lacbench.engine import Engine
 from lacbench.recipe import Recipe
 from lacbench.records import Member, Record, Split
@@ -18,10 +18,10 @@ def assign_splits(
 ) -> tuple[list[Member], list[Member]]:
     """Split the records into illustrations and line arts, each sorted by id, each with its split.
 
-    Line arts are `test`; so is every illustration that is the true coloured version of one, or by the artist
-    of one (`by_artist`), together with all of its group. A group is what resembles one another, and all that
-    its artists made. Any other group's split is decided by a hash of the seed and the group's name, so that
-    pictures added elsewhere move nothing.
+    Line arts are `test`; so is every illustration that is the true coloured version of one, nearly has its
+    drawing (`review_across`), or is by the artist of one (`by_artist`), together with all of its group. A
+    group is what resembles one another, and all that its artists made. Any other group's split is decided by
+    a hash of the seed and the group's name, so that pictures added elsewhere move nothing.
     """
     linearts = sorted((r for r in records if r.candidate.set == "linearts"), key=lambda r: r.sha256)
     illustrations = sorted((r for r in records if r.candidate.set == "illustrations"), key=lambda r: r.sha256)
@@ -31,10 +31,11 @@ def assign_splits(
     names = _names(illustrations, artists, labels)
     pairs = {r.candidate.pair for r in linearts} - {""}
     tested = {artist for r in linearts for artist in _artists(r)}
+    drawn = set(drawn_alike(illustrations, linearts, recipe.dedupe.review_across)[0][:, 0].tolist())
     held = {
         label
-        for r, by, label in zip(illustrations, artists, labels, strict=True)
-        if r.candidate.pair in pairs or tested & set(by)
+        for i, (r, by, label) in enumerate(zip(illustrations, artists, labels, strict=True))
+        if r.candidate.pair in pairs or tested & set(by) or i in drawn
     }
     members = [
         Member(r, "test" if label in held else choose_split(names[label], recipe))

@@ -15,7 +15,7 @@ from lacbench.images import (
     read_bytes,
     render_svg,
 )
-from lacbench.lineart import chroma, colorfulness, for_measuring, forms, tones
+from lacbench.lineart import chroma, colorfulness, forms, lay, tones
 from lacbench.records import Statistics
 
 SVG_SIZE = 512
@@ -74,24 +74,24 @@ def unmeasured(stored: tuple[str, str], reason: str) -> tuple[str, str]:
 def statistics(picture: Picture) -> Statistics:
     """All that is measured of a decoded picture."""
     image = picture.image
-    small = for_measuring(image)
-    told, drawn = tones(small), forms(small)
+    sheet, hashes = lay(image), hashing.hashes(image)
+    told, drawn = tones(sheet), forms(sheet)
     return Statistics(
         width=image.shape[1],
         height=image.shape[0],
         format=picture.format,
         frames=picture.frames,
         transparency=picture.transparency,
-        border=border(small),
-        colorfulness=colorfulness(small),
+        border=border(sheet.image),
+        colorfulness=colorfulness(sheet.image),
         paper=told.paper,
         ink=told.ink,
         hues=told.hues,
-        chroma=chroma(small),
+        chroma=chroma(sheet.image),
         solid=drawn.solid,
         shading=drawn.shading,
         reach=drawn.reach,
-        phash=hashing.phash(image),
-        ink_hash=hashing.ink_hash(image),
-        sparse=hashing.is_sparse(image),
+        phash=hashes.phash,
+        ink_hash=hashes.ink_hash,
+        sparse=hashes.sparse,
     )

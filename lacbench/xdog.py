@@ -1,6 +1,9 @@
 """XDoG: line drawings from pictures (Winnemöller, Kyprianidis and Olsen, 2012)."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import cv2
 import numpy as np
@@ -14,6 +17,12 @@ SIGMAS = (0.3, 0.4, 0.5)
 
 HARD_STEP = 1e6
 """From this φ on, the soft threshold is a step in every value that an 8-bit picture can give."""
+
+TILE = 512
+"""Side in pixels of the tiles that pictures are filtered in: what filters read and write stays in cache."""
+
+Window = tuple[slice, slice]
+Places = NDArray[np.int64]
 
 
 def xdog(
@@ -51,22 +60,92 @@ def xdog(
     if not (sigma > 0 and k > 0):
         raise InputError(f"xdog takes a positive sigma and k, got sigma = {sigma}, k = {k}")
     grey = to_grey(image)
-    difference = _difference(grey, sigma, k * sigma, tau, 255 * epsilon)
     if phi >= HARD_STEP:
-        return np.where(difference >= 255 * epsilon, 255, 0).astype(np.uint8)
+        return _drawing(grey, Step(sigma, k * sigma, tau, 255 * epsilon))
+    difference = _blur(grey, sigma).astype(np.float64) - tau * _blur(grey, k * sigma)
     tone = 1 + np.tanh(phi * np.minimum(difference / 255 - epsilon, 0))
     return np.asarray(np.rint(255 * tone), dtype=np.uint8)
 
 
-def _difference(grey: Array, inner: float, outer: float, tau: float, threshold: float) -> NDArray[np.float64]:
-    """D of uint8 (H, W) in 0–255: float32 where its side of the threshold is safe, float64 elsewhere."""
-    wide = _blur(grey, outer)
-    difference = (_blur(grey, inner) - np.float32(tau) * wide).astype(np.float64)
-    # Rounding reaches a few 2⁻²⁴ of the terms. Where they are zero (black paper) so is D, exactly.
-    doubtful = np.nonzero((np.abs(difference - threshold) <= wide * 2.0**-19) & (wide > 0))
-    if doubtful[0].size:
-        difference[doubtful] = _exact(grey, doubtful, inner) - tau * _exact(grey, doubtful, outer)
-    return difference
+@dataclass(frozen=True)
+class Step:
+    """The hard step on I in 0–255: paper where G_inner * I − τ · G_outer * I ≥ threshold."""
+
+    inner: float
+    """Standard deviation of the inner Gaussian, in pixels."""
+    outer: float
+    """That of the outer one."""
+    tau: float
+    """Weight of the outer Gaussian."""
+    threshold: float
+    """In 0–255 intensities."""
+
+    @property
+    def reach(self) -> int:
+        """How far from a pixel the step looks, in pixels."""
+        return max(len(gaussian_kernel(sigma)) // 2 for sigma in (self.inner, self.outer))
+
+    def line(self, sign: int) -> tuple[np.float32, np.float32]:
+        """Slope and intercept of G_inner * I ≥ slope · G_outer * I + intercept, to the safe side of the step.
+
+        In float32, all paper is above the line of sign −1, and all that is above that of sign +1 is paper,
+        whatever order the sums are taken in: a sum of n terms, none negative, is off by less than n · 2⁻²⁴
+        of itself (Higham, Accuracy and Stability of Numerical Algorithms, section 4.2). What lies between
+        is for `is_paper`.
+        """
+        terms = 2 * (len(gaussian_kernel(self.inner)) + len(gaussian_kernel(self.outer))) + 16
+        slack = sign * terms * 2.0**-24
+        return (
+            np.float32(self.tau + abs(self.tau) * slack),
+            np.float32(self.threshold + abs(self.threshold) * slack),
+        )
+
+    def is_paper(self, windows: Array) -> NDArray[np.bool_]:
+        """The step in float64 at the middle of each of uint8 (P, 2 · reach + 1, 2 · reach + 1)."""
+        blurred = []
+        for kernel in (gaussian_kernel(self.inner), gaussian_kernel(self.outer)):
+            margin = (windows.shape[1] - len(kernel)) // 2
+            middle = slice(margin, margin + len(kernel))
+            # Not by @: for a few windows BLAS would wake its threads.
+            blurred.append(np.einsum("pij,i,j->p", windows[:, middle, middle], kernel, kernel))
+        paper: NDArray[np.bool_] = blurred[0] - self.tau * blurred[1] >= self.threshold
+        return paper
+
+
+def _drawing(grey: Array, step: Step) -> Array:
+    """The hard step of uint8 (H, W): float32 where its side is safe, float64 elsewhere."""
+    paper = np.empty(grey.shape, np.bool_)
+    for tile, part, inside in _tiles(grey.shape, step.reach):
+        narrow, wide = _blur(grey[part], step.inner), _blur(grey[part], step.outer)
+        above, sure = (narrow >= _limit(wide, *step.line(sign)) for sign in (-1, 1))
+        paper[tile] = above[inside]
+        if np.count_nonzero(above) != np.count_nonzero(sure):  # what is sure is above
+            doubtful = (above != sure)[inside]
+            rows, columns = np.divmod(np.flatnonzero(doubtful), doubtful.shape[1])
+            rows, columns = rows + tile[0].start, columns + tile[1].start
+            paper[rows, columns] = _exact(grey, rows, columns, step)
+    return np.negative(paper.view(np.int8)).view(np.uint8)  # −1 is 255
+
+
+def _limit(wide: NDArray[np.float32], slope: np.float32, intercept: np.float32) -> NDArray[np.float32]:
+    limit = wide * slope
+    if intercept:
+        limit += intercept
+    return limit
+
+
+def _tiles(shape: tuple[int, ...], reach: int) -> Iterator[tuple[Window, Window, Window]]:
+    """Cut a picture: a tile, the part of the picture that its pixels see, and the tile's place in that part.
+
+    At the picture's edges filters repeat it as they should; what they get wrong at a part's other edges is
+    no farther in than they reach, and so outside the tile. Stops beyond the picture end with it.
+    """
+    side = max(TILE, 8 * reach)
+    for top, left in product(*(range(0, length, side) for length in shape)):
+        above, before = min(top, reach), min(left, reach)
+        tile = slice(top, top + side), slice(left, left + side)
+        part = slice(top - above, top + side + reach), slice(left - before, left + side + reach)
+        yield tile, part, (slice(above, above + side), slice(before, before + side))
 
 
 def _blur(grey: Array, sigma: float) -> NDArray[np.float32]:
@@ -76,13 +155,21 @@ def _blur(grey: Array, sigma: float) -> NDArray[np.float32]:
     return np.asarray(blurred, dtype=np.float32)
 
 
-def _exact(grey: Array, places: tuple[NDArray[np.intp], ...], sigma: float) -> NDArray[np.float64]:
-    """Gaussian blur in float64 at some places only: (P,) from P rows and P columns."""
-    kernel = gaussian_kernel(sigma)
-    padded = np.pad(grey, len(kernel) // 2, mode="symmetric")
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (len(kernel), len(kernel)))
-    blocks = np.array_split(np.stack(places), 1 + len(places[0]) // 4096, axis=1)  # bounds the memory
-    return np.concatenate([kernel @ windows[r, c].astype(np.float64) @ kernel for r, c in blocks])
+def _exact(grey: Array, rows: Places, columns: Places, step: Step) -> NDArray[np.bool_]:
+    """The step in float64 at some places only: (P,) from P rows and P columns."""
+    offsets = np.arange(-step.reach, step.reach + 1)
+    blocks = 1 + len(rows) * len(offsets) ** 2 // 2**20  # bounds the memory
+    paper = []
+    for r, c in zip(np.array_split(rows, blocks), np.array_split(columns, blocks), strict=True):
+        r, c = reflected(r[:, None] + offsets, grey.shape[0]), reflected(c[:, None] + offsets, grey.shape[1])
+        paper.append(step.is_paper(grey[r[:, :, None], c[:, None, :]]))
+    return np.concatenate(paper)
+
+
+def reflected(places: Places, length: int) -> Places:
+    """Which of `length` pixels stands at places, also outside: d c b a | a b c d | d c b a."""
+    folded = places % (2 * length)
+    return np.minimum(folded, 2 * length - 1 - folded)
 
 
 @lru_cache(maxsize=32)

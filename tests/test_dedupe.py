@@ -90,7 +90,7 @@ def test_sparse_pictures_repeat_only_by_equal_bytes() -> None:
 
 def test_a_drawing_of_a_kept_line_art_leaks() -> None:
     line = record("l", FAR, set="linearts", ink=ZERO)
-    leak, free = record("i", FARTHER, ink=flipped(ZERO, 60)), record("f", FAR, ink=flipped(ZERO, 61))
+    leak, free = record("i", FARTHER, ink=flipped(ZERO, 40)), record("f", FAR, ink=flipped(ZERO, 41))
     kept, (entry,) = drop_duplicates([line, leak, free], SPEC, ["a"])
     assert {r.sha256 for r in kept} == {"l", "f"}
     assert (entry.sha256, entry.verdict.reason, entry.verdict.keeper) == ("i", "leak", "l")
@@ -110,6 +110,17 @@ def test_nearly_duplicates_are_for_review_nearest_first() -> None:
     assert review(kept, DedupeSpec(illustrations=33)) == [("c", "d", 40)]
     assert review([record("b", ZERO), record("a", flipped(ZERO, 32))], SPEC) == []
     assert review([], SPEC) == []
+
+
+def test_nearly_leaks_are_for_review_but_true_pairs_are_not() -> None:
+    line = record("l", FAR, set="linearts", ink=ZERO, pair="p")
+    near, truth = (
+        record("n", FARTHER, ink=flipped(ZERO, 41)),
+        record("t", ZERO, ink=flipped(ZERO, 50), pair="p"),
+    )
+    far = record("f", bytes([0xCC]) * 32, ink=flipped(ZERO, 61))
+    assert review([line, near, truth, far], SPEC) == [("l", "n", 41)]
+    assert review([line, record("n", FARTHER, ink=flipped(ZERO, 40))], SPEC) == []
 
 
 def test_line_arts_are_reviewed_by_themselves_and_sparse_hashes_never() -> None:

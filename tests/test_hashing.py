@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.fft import dct
 
 from lacbench.dedupe import distance
-from lacbench.hashing import BITS, ink_hash, is_sparse, phash, to_array
+from lacbench.hashing import BITS, Hashes, hashes, ink_hash, is_sparse, phash, to_array
 from lacbench.images import Array, decode, read, to_grey
 
 from made import draw_figure
@@ -106,6 +106,12 @@ def test_a_drawing_and_its_coloured_version_share_the_ink_hash() -> None:
     assert min(other) > 60
 
 
+@pytest.mark.parametrize("size", [100, 512, 600])
+def test_all_at_once_are_the_same(size: int) -> None:
+    for picture in (*draw_figure(3, size), np.zeros((size, size + 9, 3), np.uint8)):
+        assert hashes(picture) == Hashes(phash(picture), ink_hash(picture), is_sparse(picture))
+
+
 @pytest.mark.parametrize("tone", [0, 127, 255])
 def test_blank_pages_are_sparse(tone: int) -> None:
     assert is_sparse(np.full((300, 200, 3), tone, np.uint8))
@@ -119,8 +125,8 @@ def test_stripes_are_sparse_and_figures_are_not() -> None:
 
 
 @given(st.lists(st.binary(min_size=32, max_size=32), max_size=5))
-def test_to_array_keeps_every_bit(hashes: list[bytes]) -> None:
-    assert [row.tobytes() for row in to_array(hashes)] == hashes
+def test_to_array_keeps_every_bit(rows: list[bytes]) -> None:
+    assert [row.tobytes() for row in to_array(rows)] == rows
 
 
 def test_width() -> None:

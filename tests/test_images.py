@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lacbench import images
 from lacbench.errors import ImageError, LacbenchError
@@ -74,6 +74,18 @@ def test_exif_orientation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     assert decode(save(Image.new("RGB", (30, 10)), "JPEG", exif=exif)).shape == (30, 10, 3)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(10))
+def test_every_orientation_is_pillows(kind: str, orientation: int) -> None:
+    picture = Image.fromarray(draw_figure(4, 64)[0][:40])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = save(picture, kind, exif=exif)
+    theirs = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
+    assert np.array_equal(decode(data), theirs)
+    assert theirs.shape == ((64, 40, 3) if 5 <= orientation <= 8 else (40, 64, 3))
 
 
 def test_first_frame_of_an_animation() -> None:

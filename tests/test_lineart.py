@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from lacbench.lineart import chroma, clean, colorfulness, forms, paper_color, tones
+from lacbench.lineart import chroma, clean, colorfulness, forms, lay, paper_color, tones
 
 from made import draw_figure
 
@@ -47,7 +47,7 @@ def reference_tones(image: np.ndarray) -> tuple[float, float, float]:
 
 @given(arrays(np.uint8, (12, 9, 3)))
 def test_tones_are_those_of_the_formula(image: np.ndarray) -> None:
-    told = tones(image)
+    told = tones(lay(image))
     assert (told.paper, told.ink, told.hues) == pytest.approx(reference_tones(image), abs=2 / 108)
 
 
@@ -68,14 +68,14 @@ def test_chroma_is_what_tone_does_not_explain(first: int, second: int) -> None:
 
 def test_forms_know_lines_from_fillings() -> None:
     color, lines = draw_figure(5)
-    thin, filled = forms(lines), forms(color)
+    thin, filled = forms(lay(lines)), forms(lay(color))
     assert thin.solid < 0.01 < 0.2 < filled.solid
     assert thin.shading < 0.01 < 0.2 < filled.shading
     spot = np.full((200, 200, 3), 255, np.uint8)
     spot[50:150, 50:150] = 0
-    assert forms(spot).solid == pytest.approx(0.25, abs=0.01)
-    assert forms(spot).shading == 0
-    assert forms(spot).reach == pytest.approx(0.5, abs=0.02)
+    assert forms(lay(spot)).solid == pytest.approx(0.25, abs=0.01)
+    assert forms(lay(spot)).shading == 0
+    assert forms(lay(spot)).reach == pytest.approx(0.5, abs=0.02)
 
 
 @given(st.integers(0, 255))

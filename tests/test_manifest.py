@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lacbench.errors import InputError
-from lacbench.manifest import digest, load_dataset, load_pairs, save_dataset, save_pairs
+from lacbench.manifest import VERSION, digest, load_dataset, load_pairs, save_dataset, save_pairs
 from lacbench.records import KEPT, LedgerEntry, Member, Pair, Verdict
 
 from made import record
@@ -86,6 +86,68 @@ def test_other_files_and_versions_are_refused(tmp_path: Path) -> None:
         load_dataset(tmp_path)
     file.write_bytes(b"PAR1 and no more")
     with pytest.raises(InputError, match="is no manifest"):
+        load_dataset(tmp_path)
+
+
+COLUMNS = {
+    "narrow": ("phash", pa.array([bytes(8)], pa.binary(8)), "fixed_size_binary[8]", "fixed_size_binary[32]"),
+    "any width": ("phash", pa.array([bytes(32)], pa.binary()), "binary", "fixed_size_binary[32]"),
+    "a double": ("ink_hash", pa.array([1.5]), "double", "fixed_size_binary[32]"),
+    "hexadecimal": ("ink_hash", pa.array(["00" * 32]), "string", "fixed_size_binary[32]"),
+    "wide": ("width", pa.array([1], pa.int64()), "int64", "int32"),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("file", ["illustrations", "ledger"])
+def test_a_column_of_another_type_or_width_is_named(tmp_path: Path, kind: str, file: str) -> None:
+    saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
+    column, values, got, expected = COLUMNS[kind]
+    path = tmp_path / f"{file}.parquet"
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(table.schema.get_field_index(column), column, values), path)
+    with pytest.raises(InputError) as error:
+        load_dataset(tmp_path)
+    assert str(error.value) == f"{path} has {column} as {got}, expected {expected}; build the data set again"
+
+
+@pytest.mark.parametrize("column", ["phash", "ink_hash", "width", "license"])
+def test_a_cell_that_is_empty_is_said(tmp_path: Path, column: str) -> None:
+    saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
+    file = tmp_path / "illustrations.parquet"
+    table = pq.read_table(file)
+    place = table.schema.get_field_index(column)
+    field = table.schema.field(place)
+    pq.write_table(table.set_column(place, field, pa.array([None], field.type)), file)
+    told = f"{file} has no {column} in row 0, expected {field.type}; build the data set again"
+    with pytest.raises(InputError) as error:
+        load_dataset(tmp_path)
+    assert str(error.value) == told
+
+
+def test_columns_that_are_missing_twice_there_or_strange(tmp_path: Path) -> None:
+    saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
+    file = tmp_path / "illustrations.parquet"
+    table = pq.read_table(file)
+    for changed, told in (
+        (table.drop_columns(["phash"]), "has no phash, expected fixed_size_binary"),
+        (table.append_column("phash", table["phash"]), "has phash twice, expected fixed_size_binary"),
+        (table.append_column("mood", pa.array(["glad"])), "has mood, which no manifest of ours has"),
+        (table.select(table.column_names[::-1]), "has its columns in another order, expected sha256, file, "),
+    ):
+        pq.write_table(changed, file)
+        with pytest.raises(InputError, match=f"{told}.*; build the data set again"):
+            load_dataset(tmp_path)
+
+
+def test_hashes_of_another_kind_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path, [])
+    file = tmp_path / "linearts.parquet"
+    metadata = {"lacbench.manifest": VERSION, "lacbench.hash": "phash64-1"}
+    pq.write_table(pq.read_table(file).replace_schema_metadata(metadata), file)
+    with pytest.raises(
+        InputError, match="has hashes of kind phash64-1, expected phash256-1; build the data set"
+    ):
         load_dataset(tmp_path)
 
 

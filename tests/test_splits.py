@@ -65,6 +65,15 @@ def test_true_pairs_and_what_resembles_them_are_held_back() -> None:
     assert [m.split for m in (*illustrations, *linearts)] == ["test"] * 3
 
 
+def test_what_nearly_has_the_drawing_of_a_line_art_does_not_teach() -> None:
+    records = made(60)
+    line = record("line", FAR, set="linearts", ink=ZERO)
+    taught = next(r for r in records if splits(records)[r.sha256] == "train")
+    for bits, expected in ((60, "test"), (61, "train")):
+        drawn = record("drawn", taught.statistics.phash, ink=flipped(ZERO, bits))
+        assert splits([taught, line, drawn])[taught.sha256] == expected
+
+
 def test_order_is_by_id() -> None:
     ids = [m.record.sha256 for m in assign_splits(made(9), RECIPE)[0]]
     assert ids == sorted(ids)

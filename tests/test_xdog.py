@@ -74,6 +74,24 @@ def test_thicker_sigma_draws_thicker_lines() -> None:
     assert 0 < ink[0] <= ink[1] <= ink[2] < 0.5
 
 
+@pytest.mark.parametrize("shape", [(600, 1100), (513, 3), (1, 1300)])
+def test_pictures_of_many_tiles_have_no_seams(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(2).integers(0, 256, shape).astype(np.uint8)
+    for sigma in (0.5, 9.0):
+        assert np.array_equal(xdog(image, sigma), oracle(image, sigma))
+
+
+def test_one_bright_pixel_in_black_and_ties_everywhere() -> None:
+    """Where one blur is zero and the other is not, and where float32 tells no side of any pixel."""
+    image = np.zeros((60, 60), np.uint8)
+    image[30, 30] = 255
+    assert np.array_equal(xdog(image, 0.5), oracle(image, 0.5))
+    assert np.array_equal(xdog(image, 0.5, epsilon=0.01), oracle(image, 0.5, epsilon=0.01))
+    paper = np.full((40, 40), 200, np.uint8)
+    for epsilon in (0.0391, 0.0393, 0.05 * 200 / 255 * (1 - 1e-9), 0.05 * 200 / 255 * (1 + 1e-9)):
+        assert np.array_equal(xdog(paper, 0.5, epsilon=epsilon), oracle(paper, 0.5, epsilon=epsilon))
+
+
 def test_flat_paper_of_any_tone_has_no_ink() -> None:
     for tone in range(256):
         assert (xdog(np.full((20, 20), tone, np.uint8), 0.5) == 255).all()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lacbench.files import PART, sha256_file
-from lacbench.images import write_png
+from lacbench.images import read, write_png
 from lacbench.manifest import load_dataset
 
 from made import draw_figure, recipe_for
@@ -51,6 +51,26 @@ def test_build_dataset_and_pairs(recipe: Path, tmp_path: Path) -> None:
     done = lacbench("pairs", tmp_path / "data", "--size", 64, "--sigma", 0.4, "--json")
     assert json.loads(done.stdout) == {"pairs": 12, "sigmas": [0.4], "size": 64}
     assert len(list((tmp_path / "data/pairs/64/0.4").iterdir())) == 12
+
+
+def test_pairs_preview(recipe: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    lacbench("build-dataset", recipe, "-o", data)
+    sheet = data / "pairs-preview.jpg"
+    words = ("pairs", data, "--size", 128, "--sigma", 0.5, "--sigma", 0.3, "--preview", 3)
+    done = lacbench(*words)
+    assert done.stdout.splitlines() == [str(data / "pairs.parquet"), str(sheet)]
+    image, side = read(sheet), 128 + 8
+    assert image.shape == (40 + 3 * side, 3 * side, 3)
+    ids = sorted(m.record.sha256 for m in load_dataset(data).illustrations)
+    for row, sha256 in enumerate(ids[:3]):
+        for column, sigma in ((1, 0.3), (2, 0.5)):
+            drawing = read(data / f"pairs/128/{sigma}/{sha256}.png")
+            top, left = 40 + row * side + 4, column * side + 4
+            shown = image[top : top + 128, left : left + 128]
+            assert ((shown > 127) == (drawing > 127)).mean() > 0.999  # JPEG
+    told = json.loads(lacbench(*words, "--json").stdout)
+    assert told == {"pairs": 24, "sigmas": [0.3, 0.5], "size": 128, "preview": str(sheet)}
 
 
 def test_verify(recipe: Path, tmp_path: Path) -> None:
