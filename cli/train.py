@@ -10,7 +10,6 @@ from lacbench.cli.options import FOLDER, json_option, print_json
 from lacbench.cli.terminal import listener
 
 if TYPE_CHECKING:
-    from lacbench.baselines.alacgan.config import choose_preset, make_config, parse_assignment
     from lacbench.baselines.alacgan.forecast import Forecast
 
 WITHOUT: dict[str, dict[str, Any]] = {
@@ -40,7 +39,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 )
 @click.option("--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1 …")
 @click.option(
-    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many; results are the same."
+    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many threads; results stay."
 )
 @click.option(
     "--max-steps", type=click.IntRange(1), help="Stop after so many iterations; the same command goes on."
@@ -71,6 +70,7 @@ def train(
     one; a second Ctrl-C ends it at once.
     """
     from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, load_header
+    from lacbench.baselines.alacgan.config import choose_preset, make_config, parse_assignment
     from lacbench.baselines.alacgan.forecast import forecast
     from lacbench.baselines.alacgan.trainer import train
     from lacbench.manifest import load_dataset, load_pairs
