@@ -16,7 +16,9 @@ class Given:
     origin: str = "the test"
 
     def download(self, folder: Path) -> Path:
-        return folder
+        path = folder / "given"
+        path.touch()
+        return path
 
     def tensors(self, path: Path) -> dict[str, torch.Tensor]:
         return self.state
