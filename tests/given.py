@@ -14,6 +14,7 @@ class Given:
 
     state: dict[str, torch.Tensor]
     origin: str = "the test"
+    expected: str = "0"
 
     def download(self, folder: Path) -> Path:
         path = folder / "given"
