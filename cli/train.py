@@ -39,7 +39,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 )
 @click.option("--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1 …")
 @click.option(
-    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many; results are the same."
+    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many threads; results stay."
 )
 @click.option(
     "--max-steps", type=click.IntRange(1), help="Stop after so many iterations; the same command goes on."

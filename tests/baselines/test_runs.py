@@ -337,7 +337,8 @@ def test_the_command(data, tmp_path: Path) -> None:
 
     def run(*more: str) -> tuple[int, str]:
         done = CliRunner().invoke(main, [*words, *options, *more])
-        return done.exit_code, done.stdout
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout or done.stderr
 
     code, told = run("--dry-run")
     assert (code, told.startswith("3 iterations on 12 pictures: 0:00:0")) == (0, True)
