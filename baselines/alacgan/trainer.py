@@ -112,6 +112,7 @@ def _train(
     if checkpoint:
         run.load(checkpoint)
     examples = open_examples(dataset, chosen, progress)
+    distributed.barrier()  # else one finds the folder as another has just begun it
     if distributed.is_main():
         begin(out, config, data, done)
     last = config.steps if max_steps is None else min(config.steps, done + max_steps)

@@ -62,7 +62,7 @@ def same(one: Path, other: Path) -> bool:
     return equal and read_log(one) == read_log(other)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "loaders": 2}, {"adversarial": False}])
 def test_max_steps_and_a_signal_lose_nothing(data, tmp_path: Path, changes: dict[str, object]) -> None:
     settings = config(log_every=2, **changes)
     whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
