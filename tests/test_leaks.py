@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import pytest
 
 from lacbench.errors import InputError
 from lacbench.images import Array, read, write_png
-from lacbench.leaks import find_leaks
+from lacbench.leaks import draw_leaks, find_leaks
 
 from made import build, draw_figure
 
@@ -64,6 +65,22 @@ def test_flat_pictures_count_by_their_bytes_only(tmp_path: Path) -> None:
 def test_a_folder_without_pictures(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no pictures that can be read, and no data set"):
         find_leaks(tmp_path, tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        find_leaks(tmp_path / "nowhere", tmp_path)
+
+
+def test_large_pictures_are_drawn_in_little_memory(tmp_path: Path) -> None:
+    write_png(tmp_path / "large.png", np.zeros((2000, 2000, 3), np.uint8))
+    tracemalloc.start()
+    try:
+        draw_leaks([(tmp_path / "large.png", tmp_path / "large.png")] * 8)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * 2000 * 2000 * 3  # all at once take sixteen times as much as one
 
 
 def test_the_command_draws_them_side_by_side(tmp_path: Path) -> None:
