@@ -3,7 +3,7 @@
 `crop_keys` hashes a picture as often as somebody may have cropped it: whole, and every window that is left
 when up to 5% are cut off each side. A cropped copy, whole, is then near one of its original's windows, and a
 padded copy's window is near its original, whole. What no window reaches, wide padding of one colour, is
-trimmed first. A mirror changes the signs of odd frequencies, so its key costs nothing.
+trimmed first. A mirrored copy is hashed mirrored back, so that it needs no windows of its own.
 """
 
 from collections.abc import Sequence
@@ -35,6 +35,8 @@ COPIES = 4
 """Keys of the picture as a copy: whole, trimmed, and both mirrored."""
 KEYS = COPIES + WINDOWS
 """Keys of a picture in all."""
+RADIX = 8 * HASH_BYTES + 1
+"""Distances that two keys can have."""
 SIZE = 256
 """Side, in pixels, of the square that keys are taken from."""
 TOLERANCE = 24
@@ -107,19 +109,18 @@ def crop_distance(a: Keys, b: Keys) -> int:
 def crop_pairs(a: Keys, b: Keys, limit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (i of a, j of b) of which one is a copy of a window of the other, within `limit` bits.
 
-    Returns int64 (P, 2) in lexical order, each pair once, and int64 (P,) their least distances.
+    Returns int64 (P, 2) in lexical order, each pair once, and int64 (P,) their least distances. Raises
+    InputError for more pairs of keys than `cross_pairs` takes; two equal pictures have about twenty.
     """
     found = []
     for left, right, step in ((a, b, 1), (b, a, -1)):
         copies, windows = left[:, :COPIES], right[:, 1:]
         pairs, bits = cross_pairs(copies.reshape(-1, HASH_BYTES), windows.reshape(-1, HASH_BYTES), limit)
-        owners = pairs // [COPIES, KEYS - 1]
-        found.append(np.column_stack([owners[:, ::step], bits]))
-    rows = np.concatenate(found)
-    rows = rows[np.lexsort(rows.T[::-1])]
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = np.any(rows[1:, :2] != rows[:-1, :2], axis=1)
-    return rows[first, :2], rows[first, 2]
+        i, j = (pairs // [COPIES, KEYS - 1]).T[::step]
+        found.append(np.unique((i * len(b) + j) * RADIX + bits))  # one number a pair: many keys tell the same
+    rows, bits = np.divmod(np.unique(np.concatenate(found)), RADIX)
+    nearest = np.diff(rows, prepend=-1) > 0
+    return np.column_stack(np.divmod(rows[nearest], max(len(b), 1))), bits[nearest]
 
 
 def _box(image: Array) -> tuple[slice, slice]:

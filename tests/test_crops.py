@@ -100,8 +100,10 @@ def test_pairs_are_those_of_the_slow_way(seed: int, limit: int) -> None:
 
 def test_no_picture_no_pair() -> None:
     none = np.empty((0, KEYS, 32), np.uint8)
-    pairs, bits = crop_pairs(none, np.zeros((2, KEYS, 32), np.uint8), 32)
-    assert (pairs.shape, bits.shape) == ((0, 2), (0,))
+    some = np.zeros((2, KEYS, 32), np.uint8)
+    for a, b in ((none, some), (some, none), (none, none)):
+        pairs, bits = crop_pairs(a, b, 32)
+        assert (pairs.shape, bits.shape) == ((0, 2), (0,))
 
 
 def test_leaks_finds_crops_where_it_is_asked_to(tmp_path: Path) -> None:
