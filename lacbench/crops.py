@@ -110,7 +110,7 @@ def crop_pairs(a: Keys, b: Keys, limit: int) -> tuple[NDArray[np.int64], NDArray
     """Pairs (i of a, j of b) of which one is a copy of a window of the other, within `limit` bits.
 
     Returns int64 (P, 2) in lexical order, each pair once, and int64 (P,) their least distances. Raises
-    InputError for more pairs of keys than `cross_pairs` takes; two equal pictures have about twenty.
+    InputError for more pairs of keys than `cross_pairs` takes; two equal pictures have about eleven.
     """
     found = []
     for left, right, step in ((a, b, 1), (b, a, -1)):
