@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from lacbench.engine import Engine
-from lacbench.hashing import HASH_BYTES, INK_SIGMA, INK_SIZE, LOW, SIDE, phash, to_array
-from lacbench.images import Array, read, resize_shortest, to_grey
+from lacbench.hashing import HASH_BYTES, INK_SIGMA, INK_SIZE, LOW, SIDE, phash, says_little, to_array
+from lacbench.images import Array, resize_shortest, to_grey
 from lacbench.lineart import for_measuring
 from lacbench.progress import Progress
 from lacbench.search import cross_pairs
+from lacbench.store import read_prepared
 from lacbench.xdog import xdog
 
 Keys = NDArray[np.uint8]
@@ -57,9 +58,10 @@ def crop_keys(image: Array) -> Keys:
     small = cv2.resize(grey.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     cosines, none = _cosines().reshape(-1, SIZE), np.empty((0, 0))
     along = cv2.gemm(cosines, small.astype(np.float64), 1, none, 0)  # on one thread, unlike NumPy's
-    both = np.asarray(cv2.gemm(along, cosines, 1, none, 0, flags=cv2.GEMM_2_T))
+    both = np.asarray(cv2.gemm(along, cosines, 1, none, 0, flags=cv2.GEMM_2_T), dtype=np.float64)
     spectra = both.reshape(-1, LOW, len(CUTS) ** 2, LOW)
-    windows = spectra.transpose(0, 2, 1, 3).reshape(WINDOWS, LOW * LOW)
+    windows: NDArray[np.float64] = spectra.transpose(0, 2, 1, 3).reshape(WINDOWS, LOW * LOW)
+    windows[says_little(windows)] = windows[0]  # a bare margin resembles every other one
     bits = windows > np.median(windows, axis=1, keepdims=True)
     return np.concatenate([to_array(copies), np.packbits(bits, axis=1)])
 
@@ -91,7 +93,7 @@ class SecondKeys:
 
 def file_keys(folder: Path, file: str) -> Keys:
     """Keys of a picture file and of its drawing: uint8 (2, KEYS, 32). Raises ImageError."""
-    image = read(folder / file)
+    image = read_prepared(folder / file)
     drawing = xdog(resize_shortest(image, INK_SIZE), INK_SIGMA)
     return np.stack([crop_keys(image), crop_keys(np.repeat(drawing[..., None], 3, axis=2))])
 

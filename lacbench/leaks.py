@@ -20,7 +20,6 @@ from lacbench.images import (
     contact_sheet,
     decode_picture,
     encode_jpeg,
-    read,
     read_bytes,
     thumbnail,
 )
@@ -30,7 +29,7 @@ from lacbench.recipe import DedupeSpec, FilterSpec
 from lacbench.records import Statistics
 from lacbench.search import Found, cross_pairs
 from lacbench.sources.folder import all_pictures
-from lacbench.store import statistics
+from lacbench.store import prepared, read_prepared, statistics
 
 SHOWN = 40
 """Pairs on the contact sheet at most."""
@@ -138,7 +137,7 @@ def draw_leaks(files: Sequence[tuple[Path, Path]]) -> bytes:
     images: list[Array] = []
     for one, other in files[:SHOWN]:
         try:
-            images += [thumbnail(read(file), SIDE) for file in (one, other)]
+            images += [thumbnail(read_prepared(file), SIDE) for file in (one, other)]
         except ImageError:  # gone since it was looked at
             continue
     return encode_jpeg(contact_sheet(images, SIDE, COLUMNS))
@@ -219,10 +218,10 @@ def _close(
 
 
 def _entry(folder: Path, file: Path) -> Entry | None:
-    """One picture of a folder, measured; None for what cannot be read."""
+    """One picture of a folder, measured; None for what cannot be read. An SVG is rendered."""
     try:
         data = read_bytes(folder / file)
-        told = statistics(decode_picture(data, str(file)))
+        told = statistics(decode_picture(prepared(data, str(file))[0], str(file)))
     except (ImageError, MemoryError):
         return None
     drawn = judge_drawing(told, FilterSpec()).kept

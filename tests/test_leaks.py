@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from lacbench.errors import InputError
-from lacbench.images import Array, read, write_png
+from lacbench.images import Array, decode, read, render_svg, write_png
 from lacbench.leaks import draw_leaks, find_leaks
+from lacbench.recipe import DedupeSpec
 
 from made import build, draw_figure
 
@@ -98,3 +99,19 @@ def test_the_command_draws_them_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "leaks.jpg").unlink()
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
     assert not (tmp_path / "leaks.jpg").exists()
+
+
+def test_a_vector_picture_is_compared_as_it_is_rendered(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    shapes = "".join(
+        f'<circle cx="{x}" cy="{y}" r="{r}" fill="rgb({c},{255 - c},90)" stroke="black"/>'
+        for x, y, r, c in random.integers(5, 95, (12, 4)).tolist()
+    )
+    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{shapes}</svg>'.encode()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x.svg").write_bytes(drawn)
+    write_png(tmp_path / "b/x.png", decode(render_svg(drawn, 300)))
+    for crops in (False, True):
+        (leak,), files = find_leaks(tmp_path / "a", tmp_path / "b", DedupeSpec(crops=crops))
+        assert (leak.a, leak.b, leak.key) == ("x.svg", "x.png", "picture")
+    assert decode(draw_leaks(files)).std() > 10
