@@ -1,5 +1,6 @@
 """XDoG pairs on disk: the right drawing of the right picture, one bit, resumable."""
 
+import os
 import random
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from lacbench.errors import InputError
 from lacbench.files import PART
 from lacbench.images import read, resize_shortest
 from lacbench.manifest import load_dataset, load_pairs, save_dataset
-from lacbench.pairs import make_pairs
+from lacbench.pairs import IDLE, make_pairs
 from lacbench.xdog import xdog
 
 from made import build
@@ -106,6 +107,9 @@ def test_killed_at_random_moments_it_goes_on_to_the_same_bytes(drawn_art: Path, 
         for file in data.glob("pairs/512/*/*.png"):
             assert file.read_bytes() == expected[str(file.relative_to(data))]
     assert len(list(data.glob("pairs/512/*/*.png"))) < len(expected) - 1, "no kill came in time"
-    (data / f"pairs/512/0.3/.left.png.by-a-kill{PART}").write_bytes(b"half")
+    left = data / f"pairs/512/0.3/.left.png.by-a-kill{PART}"
+    left.write_bytes(b"half")
+    for half in data.glob(f"pairs/**/.*{PART}"):
+        os.utime(half, (time.time() - 2 * IDLE,) * 2)
     assert subprocess.run([*command, "--json"], capture_output=True, text=True).returncode == 0
     assert tree(data) == expected
