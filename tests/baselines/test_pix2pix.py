@@ -260,7 +260,7 @@ def test_a_picture_is_coloured_as_one_with_paper_around_it_and_alone() -> None:
     assert torch.allclose(colored[1:], alone, atol=1e-5)
 
 
-@pytest.mark.parametrize("suffix", [".pt", ".onnx"])
+@pytest.mark.parametrize("suffix", [".pt", pytest.param(".onnx", marks=pytest.mark.long)])
 def test_it_is_exported(data, tmp_path: Path, suffix: str) -> None:
     if suffix == ".onnx":
         pytest.importorskip("onnxscript", reason="the extra [export] is not installed")
