@@ -227,6 +227,9 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "critic_width": 16,
         "hint_spread": 0.3,
         "steps": 1000,
+        # The paper's rate is for many more iterations.
+        "learning_rate": 1e-3,
+        "late_learning_rate": 1e-3,
         "decay_at": 1000,
         "threads": 1,
         "log_every": 50,

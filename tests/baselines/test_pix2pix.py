@@ -38,6 +38,8 @@ SMALL = {
     "log_every": 1,
     "save_every": 5,
     "sample_every": 0,
+    "learning_rate": 2e-4,
+    "late_learning_rate": 2e-4,
 }
 
 
