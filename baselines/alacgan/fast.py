@@ -38,7 +38,7 @@ class Calls:
     generator: Callable[..., Tensor]
     critic: Callable[[Tensor, Tensor], Tensor] | None
     image_gradient: Callable[[Tensor, Tensor], Tensor] | None
-    """∇D of images and their conditions."""
+    """∇D of images and their conditions; the reference critic's alone."""
     perceptual: Callable[[Tensor], Tensor]
     local_features: Callable[[Tensor], Tensor] | None
 
@@ -46,13 +46,13 @@ class Calls:
 def plain_calls(
     config: Config,
     generator: nn.Module,
-    critic: Critic | None,
+    critic: nn.Module | None,
     perceptual: nn.Module,
     local: nn.Module | None,
 ) -> Calls:
     """The networks as they are."""
     gradient = None
-    if critic is not None:
+    if isinstance(critic, Critic):
 
         def gradient(image: Tensor, condition: Tensor) -> Tensor:
             if config.penalty == "autograd":
