@@ -87,8 +87,9 @@ def retrieve(
 ) -> Retrieval:
     """Ask each of n drawings for its picture, by every network; uint8 (H, W) each, of one size.
 
-    What is compared is the features' mean over all places, by cosine, after each side's own mean is taken
-    off: features that only tell drawings from pictures, or lines from no lines at a place, find nothing.
+    What is compared is the features' mean over all places, by cosine. Each side, drawings and pictures, is
+    standardized by itself: what only tells drawings from pictures finds nothing, and every channel counts
+    the same, since whoever uses features weighs channels anew.
     """
     top1, rank = {}, {}
     for name, network in networks.items():
@@ -98,10 +99,17 @@ def retrieve(
 
 
 def share_found(queries: Tensor, gallery: Tensor) -> float:
-    """Share of queries whose nearest of the gallery, by cosine of centred rows, is their own: (N, D) each."""
-    one, other = (functional.normalize(rows - rows.mean(dim=0)) for rows in (queries, gallery))
+    """Share of queries whose nearest of the gallery, by cosine of standardized rows, is theirs: (N, D)."""
+    one, other = (functional.normalize(_standardized(rows.double())) for rows in (queries, gallery))
     found = (one @ other.T).argmax(dim=1)
     return float((found == torch.arange(len(queries))).double().mean())
+
+
+def _standardized(rows: Tensor) -> Tensor:
+    """(N, D) with mean 0 and spread 1 in each column, of whatever scale; constant columns become 0."""
+    centred = rows - rows.mean(dim=0)
+    spread = centred.square().mean(dim=0).sqrt()
+    return centred / spread.clamp_min(1e-6 * float(spread.max()) + 1e-12)
 
 
 def effective_rank(rows: Tensor) -> float:
