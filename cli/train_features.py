@@ -52,8 +52,8 @@ def train_features(data: Path, out: Path, preset: str, device: str, as_json: boo
         print_json({"features": str(out), **told})
         return
     click.echo(out)
-    for name, figures in told["check"].items():
-        found = ", ".join(f"{network} {share:.1%}" for network, share in figures["top1"].items())
+    for name, figures in sorted(told["check"].items()):
+        found = ", ".join(f"{network} {share:.1%}" for network, share in sorted(figures["top1"].items()))
         click.echo(
             f"{name}: {found} of {figures['n']} drawings find their picture; chance {figures['chance']:.1%}"
         )

@@ -120,7 +120,7 @@ def finished(out: Path, config: FeaturesConfig, data: str) -> dict[str, Any] | N
         return None
     told = _read_header(out)
     _check_same(out, told, config, data, FORMAT)
-    return told
+    return {name: value for name, value in told.items() if name != "format"}
 
 
 class Training:

@@ -179,6 +179,7 @@ def test_the_file_is_what_the_reference_model_takes(drawn_art: Path, tmp_path: P
     assert network(torch.zeros(1, 1, 64, 96)).shape == (1, 512, 4, 6)
     with safe_open(out, framework="pt") as file:
         assert json.loads(file.metadata()["lacbench"]) == {**told, "format": FORMAT}
+    assert train_features(dataset, config(), out) == told
     assert (told["objective"], told["step"], told["config"]["steps"]) == ("contrast", 5, 5)
     figures = told["check"]["synthetic"]
     assert figures["top1"].keys() == figures["rank"].keys() == {"trained", "other"}
