@@ -22,6 +22,7 @@ from lacbench.cli.prune import prune
 from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
 from lacbench.cli.train import train
+from lacbench.cli.train_features import train_features
 from lacbench.cli.verify import verify
 from lacbench.cli.weights import weights
 from lacbench.errors import LacbenchError
@@ -59,8 +60,8 @@ def main() -> None:
 
 
 COMMANDS = (
-    demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights, train,
-    colorize, export, fid, report,
+    demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
+    train_features, train, colorize, export, fid, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)
