@@ -66,7 +66,8 @@ def load_trained(model: Path) -> Trained:
     if file.suffix in OFFICIAL:
         return _load_official(file)
     header = load_header(file)
-    generator = trainer_of(header.config).make_generator(header.config)
+    with torch.device("meta"):  # else a header of a few bytes could ask for all memory
+        generator = trainer_of(header.config).make_generator(header.config)
     fill(generator, load_tensors(file, "ema") or load_tensors(file, "generator"), file)
     colorizer = Colorizer(generator, load_local_of(header, file))
     told = {"config": header.config.model_dump(mode="json"), "step": header.step, "data": header.data}
