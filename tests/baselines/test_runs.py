@@ -117,6 +117,35 @@ def test_an_older_checkpoint_in_its_place_is_gone_on_from(data, tmp_path: Path) 
     assert same(whole, part)
 
 
+def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(data, tmp_path: Path) -> None:
+    settings, told = config(save_every=1), list[str]()
+    whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
+
+    class Twice(Silent):
+        def track(self, items, label, total=None, detail=None) -> Iterator[object]:
+            for number, item in enumerate(items):
+                if (label, number) == ("train", 2):
+                    with pytest.raises(OutputError) as refused:
+                        train(*data, settings, tmp_path / "run", frozen=frozen())
+                    told.append(str(refused.value))
+                yield item
+
+    run = train(*data, settings, tmp_path / "run", frozen=frozen(), progress=Twice())
+    assert told == [
+        f"cannot write {run}: another process is at work there: wait for it, or choose another folder"
+    ]
+    assert same(whole, run)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"content": 1}', '{"step": "1"}', "[" * 100_000, "\x00"])
+def test_a_log_with_a_strange_line_is_one_sentence(tmp_path: Path, line: str) -> None:
+    (tmp_path / LOG).write_text(f'{{"step": 1}}\n{line}\n')
+    with pytest.raises(
+        InputError, match=r"log\.jsonl is broken in line 2: expected a JSON object with a step"
+    ):
+        read_log(tmp_path)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
