@@ -100,6 +100,8 @@ def _train(
     chosen = choose_pairs(dataset, pairs, config.size)
     data = data_digest(dataset, chosen)
     checkpoint = find_checkpoint(out, config, data, resume=resume)
+    if checkpoint and checkpoint.name != CHECKPOINT and distributed.is_main():
+        link(checkpoint, out / CHECKPOINT)
     looks = Looks(dataset, tuple(pairs), config, out, str(place))
     looks.check()
     done = load_header(checkpoint).step if checkpoint else 0
@@ -144,10 +146,12 @@ def find_checkpoint(out: Path, config: Config, data: str, *, resume: bool) -> Pa
 
     Raises InputError where the folder holds another run, or no run.
     """
-    file, checkpoint = out / RUN, out / CHECKPOINT
+    file, checkpoints = out / RUN, [*numbered(out), out / CHECKPOINT]
     if out.is_dir() and not file.exists() and any(out.iterdir()):
         raise InputError(f"{out} holds no run, but is not empty; choose another folder")
-    if not resume or not checkpoint.exists():
+    # Without the newest one's own name the numbered ones are still a run's, and must not be begun over.
+    checkpoint = next((path for path in reversed(checkpoints) if path.exists()), None)
+    if not resume or not checkpoint:
         return None
     if names := differing(_told(file), {"data": data, **config.model_dump()}):
         raise InputError(

@@ -146,6 +146,18 @@ def test_a_log_with_a_strange_line_is_one_sentence(tmp_path: Path, line: str) ->
         read_log(tmp_path)
 
 
+def test_a_run_whose_newest_checkpoint_is_gone_goes_on_from_the_numbered_ones(data, tmp_path: Path) -> None:
+    settings = config(save_every=2)
+    whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
+    part = train(*data, settings, tmp_path / "part", frozen=frozen(), max_steps=4)
+    (part / CHECKPOINT).unlink()
+    with pytest.raises(InputError, match="holds a run with another seed"):
+        train(*data, config(save_every=2, seed=1), part, frozen=frozen())
+    train(*data, settings, part, frozen=frozen())
+    assert [p.stem for p in numbered(part)] == ["00000002", "00000004", "00000005"]
+    assert same(whole, part)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
