@@ -205,6 +205,13 @@ def test_only_training_pictures_at_the_right_size_are_used(drawn_art: Path, tmp_
         choose_pairs(dataset, pairs, 64)
     with pytest.raises(InputError, match="training pictures without pairs at 128 pixels; draw them with"):
         choose_pairs(dataset, [p for p in pairs if p.sha256 != min(chosen)], 128)
+    one = chosen[min(chosen)][0]
+    for wrong in (
+        [replace(p, height=64) for p in pairs],
+        [replace(p, width=200) if p == one else p for p in pairs],
+    ):
+        with pytest.raises(InputError, match=r"at 128 pixels with shapes .*; expected one, whose shorter"):
+            choose_pairs(dataset, wrong, 128)
 
 
 def test_pairs_that_do_not_fit_their_pictures_are_one_sentence(drawn_art: Path, tmp_path: Path) -> None:
