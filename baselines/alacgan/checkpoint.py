@@ -155,8 +155,13 @@ def fill_adam(adam: torch.optim.Adam, tensors: Mapping[str, Tensor], path: Path)
         }
     except KeyError as error:
         raise InputError(f"{path} lacks the optimizer's {error}; take the file as it was written") from error
-    moments = {f"{n}.{key}": p for n, p in enumerate(parameters) for key in keys[1:]}
-    check_shapes({name: tensors[name] for name in moments}, moments, path)
+    number = torch.zeros(())
+    expected = {
+        f"{n}.{key}": number if key == "step" else parameter
+        for n, parameter in enumerate(parameters)
+        for key in keys
+    }
+    check_shapes({name: tensors[name] for name in expected}, expected, path)
     adam.load_state_dict({"state": state, "param_groups": groups})
 
 

@@ -307,6 +307,9 @@ def test_checkpoints_that_do_not_fit_are_told_apart(data, tmp_path: Path) -> Non
     state = load_tensors(run / CHECKPOINT, "critic_adam")
     with pytest.raises(InputError, match=r"does not fit .*: 0\.exp_avg has shape \(4, .*, expected \(8, "):
         fill_adam(other.adams["critic"], state, run / CHECKPOINT)
+    moments = Trainer(config(steps=1), frozen()).adams["critic"]
+    with pytest.raises(InputError, match=r"0\.step has shape \(7,\), expected \(\)"):
+        fill_adam(moments, state | {"0.step": torch.zeros(7)}, run / CHECKPOINT)
     with pytest.raises(InputError, match="lacks the optimizer's"):
         fill_adam(other.adams["critic"], {}, run / CHECKPOINT)
     (run / "config.json").write_text('{"config": {"steps": "many"}, "data": ""}')
