@@ -106,10 +106,8 @@ def _train(
     looks.check()
     done = load_header(checkpoint).step if checkpoint else 0
     if done >= config.steps:
-        if looks.due(done) and distributed.is_main():  # a run that was killed over its last validation
-            with alone(out), Log(out, done) as log:
-                looks.look(done, log, progress)
-        progress.say(f"train: {out} is finished, {config.steps} iterations")
+        if distributed.is_main():
+            _finish(looks, done, progress)
         return out
     kind = trainer_of(config)
     trainer = kind(config, frozen or kind.load_frozen(config, progress), data, place)
@@ -128,6 +126,14 @@ def _train(
     ended = f"{last} iterations" if last == config.steps else f"{last} of {config.steps} iterations"
     progress.say(f"train: {ended} on {len(examples)} pictures, in {out}")
     return out
+
+
+def _finish(looks: Looks, done: int, progress: Progress) -> None:
+    """Make good what a run that was killed over its last validation did not come to."""
+    if looks.due(done):
+        with alone(looks.out), Log(looks.out, done) as log:
+            looks.look(done, log, progress)
+    progress.say(f"train: {looks.out} is finished, {done} iterations")
 
 
 @contextmanager
