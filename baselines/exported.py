@@ -129,7 +129,7 @@ def parse_told(text: str | bytes) -> Mapping[str, Any]:
         told = json.loads(text or "null")
         fits = told["format"] == FORMAT and 16 <= int(told["size"]) <= 4096
         return told if fits and all(isinstance(v, str) for v in told["weights"].values()) else {}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

@@ -53,6 +53,10 @@ def _open_network(path: Path, device: str) -> tuple[Path, Network]:
             raise MissingError(f"{path} is an ONNX file and runs on the CPU only; use --device cpu")
         return path, exported.open_onnx(path)
     if exported.is_torchscript(path):
+        if path.suffix != ".pt":  # other names promise numbers only
+            raise InputError(
+                f"{path} is a program, TorchScript; expected one to be called .pt; rename it if you trust it"
+            )
         return path, exported.open_torchscript(path, device)
     from lacbench.baselines.alacgan import painter
 

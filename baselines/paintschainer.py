@@ -7,6 +7,7 @@ them. Other than there, line art of any tint is put on white paper first, as for
 """
 
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -119,17 +120,27 @@ def load_arrays(path: Path) -> dict[str, Floats]:
             raise InputError(f"{path} is no network of PaintsChainer's: {huge[0]} is too large; leave it out")
         with np.load(path, allow_pickle=False) as stored:
             wanted = shapes(len(stored["c0/b"]))
-            arrays = {name: np.asarray(stored[name], np.float32) for name in wanted}
+            arrays = {name: _shaped(stored[name], shape, name, path) for name, shape in wanted.items()}
     except KeyError as error:
         raise InputError(
             f"{path} is no network of PaintsChainer's: {error.args[0]}; expected Chainer's .npz of its U-Net"
         ) from error
-    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise IntegrityError(f"{path} is no whole .npz file: {error}; copy it again") from error
-    for name, array in arrays.items():
-        if array.shape != wanted[name]:
-            raise InputError(f"{path}: {name} has shape {array.shape}; expected {wanted[name]}")
     return arrays
+
+
+_BROKEN: Final = (
+    OSError, ValueError, TypeError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What NumPy and zipfile raise for files that are damaged, encrypted, or compressed in another way."""
+
+
+def _shaped(array: Floats, shape: tuple[int, ...], name: str, path: Path) -> Floats:
+    """The array as float32; looked at before the next one is read, so that a bomb is not unpacked."""
+    if np.shape(array) != shape:
+        raise InputError(f"{path}: {name} has shape {np.shape(array)}; expected {shape}")
+    return np.asarray(array, np.float32)
 
 
 def open_paintschainer(path: Path, device: str = "cpu") -> tuple[str, Floor]:

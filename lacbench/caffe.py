@@ -6,6 +6,7 @@ those of Caffe's caffe.proto. Files of before 2015 hold V1 layers (`layers`), la
 
 import math
 from collections.abc import Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -92,7 +93,7 @@ def _blob(message: memoryview) -> Blob:
         if number in numbers and isinstance(value, memoryview):
             numbers[number] += value
         elif number == SHAPE and isinstance(value, memoryview):
-            new = tuple(_dimensions(value))
+            new = tuple(islice(_dimensions(value), MOST_AXES + 1))
         elif number in old and isinstance(value, int):
             old[number] = value
     shape = tuple(old.values()) if new is None else new
@@ -101,7 +102,7 @@ def _blob(message: memoryview) -> Blob:
     values = np.concatenate(
         [np.frombuffer(numbers[FLOATS], "<f4"), np.frombuffer(numbers[DOUBLES], "<f8")], dtype=np.float32
     )
-    if not values.size or math.prod(shape) != values.size or len(shape) > MOST_AXES:
+    if not values.size or len(shape) > MOST_AXES or math.prod(shape) != values.size:
         raise _MalformedError(f"a blob of shape {shape[:8]} has {values.size} numbers")
     return values.reshape(shape)
 

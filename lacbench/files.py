@@ -1,6 +1,7 @@
 """Files that are whole or not there: atomic writes, and digests."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -51,6 +52,27 @@ def make_folder(path: Path) -> Path:
     with output_errors(path):
         path.mkdir(parents=True, exist_ok=True)
     return path
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep others who ask for the same out of a folder, until this process leaves it or dies.
+
+    Raises OutputError where another one is in it. File systems that have no locks let everybody in.
+    """
+    with output_errors(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            told = "another process is at work there: wait for it, or choose another folder"
+            raise OutputError(f"cannot write {folder}: {told}") from error
+        except OSError:
+            pass
+        yield
+    finally:
+        os.close(handle)
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -11,6 +11,7 @@ import pytest
 from lacbench.errors import OutputError
 from lacbench.files import (
     PART,
+    alone,
     atomic,
     make_folder,
     read_json,
@@ -111,3 +112,20 @@ def test_kill_minus_nine_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
                 pass
             process.kill()
         assert target.read_bytes() in {b"a" * 300_000, b"b" * 300_000}
+
+
+def test_who_is_alone_in_a_folder_keeps_others_out_until_they_leave_or_die(tmp_path: Path) -> None:
+    waits = "import sys; from pathlib import Path; from lacbench.files import alone\n"
+    waits += "with alone(Path(sys.argv[1])): print('in', flush=True); sys.stdin.read()"
+    words = [sys.executable, "-c", waits, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout and other.stdout.readline() == "in\n"
+        with pytest.raises(OutputError, match="another process is at work there"), alone(tmp_path):
+            pass
+        other.kill()
+    with alone(tmp_path):
+        pass
+    with alone(tmp_path):
+        assert not list(tmp_path.iterdir())
+    with pytest.raises(OutputError, match="absent"), alone(tmp_path / "absent"):
+        pass

@@ -69,7 +69,7 @@ def load_header(path: Path) -> Header:
             raise ValueError(f"its format is {told['format']}, expected {FORMAT}")
         config, step, weights = parse_config(told["config"]), int(told["step"]), dict(told["weights"])
         return Header(config, step, told["data"], weights, dict(told.get("validation", {})))
-    except (ValueError, TypeError, KeyError, RecipeError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError, RecipeError) as error:
         raise InputError(f"{path} is no checkpoint of this lacbench: {error}; train it again") from error
 
 
@@ -114,9 +114,17 @@ def copy_validated(checkpoint: Path, path: Path, validation: Mapping[str, Any]) 
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Fill a network from a checkpoint's tensors. Raises InputError where names or shapes differ."""
+    """Fill a network from a checkpoint's tensors; one without storage is given theirs, as float32.
+
+    Raises InputError where names or shapes differ.
+    """
     check_shapes(tensors, network.state_dict(), path)
-    network.load_state_dict(dict(tensors))
+    if any(parameter.is_meta for parameter in network.parameters()):
+        # Copied: they are views of the file, which may change.
+        plain = {name: tensor.to(torch.float32, copy=True) for name, tensor in tensors.items()}
+        network.load_state_dict(plain, assign=True)
+    else:
+        network.load_state_dict(dict(tensors))
 
 
 def check_shapes(tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
@@ -147,8 +155,13 @@ def fill_adam(adam: torch.optim.Adam, tensors: Mapping[str, Tensor], path: Path)
         }
     except KeyError as error:
         raise InputError(f"{path} lacks the optimizer's {error}; take the file as it was written") from error
-    moments = {f"{n}.{key}": p for n, p in enumerate(parameters) for key in keys[1:]}
-    check_shapes({name: tensors[name] for name in moments}, moments, path)
+    number = torch.zeros(())
+    expected = {
+        f"{n}.{key}": number if key == "step" else parameter
+        for n, parameter in enumerate(parameters)
+        for key in keys
+    }
+    check_shapes({name: tensors[name] for name in expected}, expected, path)
     adam.load_state_dict({"state": state, "param_groups": groups})
 
 

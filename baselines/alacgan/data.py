@@ -140,7 +140,11 @@ def make_crops(
 def share(batch: int, rank: int, world: int) -> range:
     """Places in a batch that process `rank` of `world` works on. Raises InputError for a broken share."""
     if batch % world:
-        raise InputError(f"a batch of {batch} cannot be shared by {world} processes; set batch to a multiple")
+        step = math.lcm(2, world)  # a configuration's batch is even
+        raise InputError(
+            f"a batch of {batch} cannot be shared equally by {world} processes; "
+            f"choose a multiple: --set batch={-(-batch // step) * step}"
+        )
     return range(rank * batch // world, (rank + 1) * batch // world)
 
 
@@ -185,14 +189,10 @@ def hint_mask(side: int, spread: float, random: np.random.Generator) -> Mask:
     return np.asarray(random.random((side, side)) >= threshold)
 
 
-def mixing(config: Config, step: int, rank: int = 0, world: int = 1) -> Tensor:
-    """α ~ U(0, 1) of each sample of a step's gradient penalty: float32 (N, 1, 1, 1).
-
-    N is the batch, or process `rank`'s share of it; see `make_crops`.
-    """
+def mixing(config: Config, step: int) -> Tensor:
+    """α ~ U(0, 1) of each sample of a step's gradient penalty: float32 (batch, 1, 1, 1)."""
     alpha = random_stream(config.seed, MIXES, step).random((config.batch, 1, 1, 1), dtype=np.float32)
-    part = share(config.batch, rank, world)
-    return torch.from_numpy(alpha[part.start : part.stop])
+    return torch.from_numpy(alpha)
 
 
 def _lay(image: Array, flip: bool, place: Array) -> None:

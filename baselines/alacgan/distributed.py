@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch import distributed as processes
 
-from lacbench.errors import InputError, MissingError
+from lacbench.baselines.alacgan import data
+from lacbench.errors import MissingError
 
 PATIENCE = timedelta(hours=2)
 """How long processes wait for another, which may be at a validation."""
@@ -79,13 +80,8 @@ def share(batch: int) -> slice:
 
     Raises InputError where they cannot be shared equally.
     """
-    if batch % world():
-        raise InputError(
-            f"a batch of {batch} cannot be shared equally by {world()} processes; "
-            f"choose a multiple: --set batch={-(-batch // world()) * world()}"
-        )
-    each = batch // world()
-    return slice(rank() * each, (rank() + 1) * each)
+    part = data.share(batch, rank(), world())
+    return slice(part.start, part.stop)
 
 
 def average(tensors: Sequence[Tensor]) -> None:

@@ -70,7 +70,7 @@ def pack(lines: Drawings) -> Packed:
 def choose_pairs(dataset: Dataset, pairs: Iterable[Pair], size: int) -> dict[str, list[Pair]]:
     """The training pictures' pairs drawn at `size`, by picture, thinnest first.
 
-    Raises InputError where there are none.
+    Raises InputError where there are none, or some whose shapes cannot be.
     """
     training = {m.record.sha256 for m in dataset.illustrations if m.split == "train"}
     usable = [pair for pair in pairs if pair.sha256 in training]
@@ -94,7 +94,19 @@ def choose_pairs(dataset: Dataset, pairs: Iterable[Pair], size: int) -> dict[str
             f"{dataset.folder} has no training pairs drawn at {size} pixels, but at {sizes}; "
             f"draw them with `lacbench pairs`, or choose another size with --set size=…"
         )
+    _check_shapes(dataset, chosen, size)
     return chosen
+
+
+def _check_shapes(dataset: Dataset, chosen: Mapping[str, Sequence[Pair]], size: int) -> None:
+    """Raise InputError for shapes that drawings at `size` cannot have: crops and shards follow them."""
+    for sha256, group in chosen.items():
+        shapes = sorted({(pair.height, pair.width) for pair in group})
+        if len(shapes) > 1 or min(shapes[0]) != size:
+            raise InputError(
+                f"{dataset.folder} has drawings of {sha256[:12]}… at {size} pixels with shapes {shapes}; "
+                f"expected one, whose shorter side is {size}; draw the pairs again with `lacbench pairs`"
+            )
 
 
 def data_digest(dataset: Dataset, chosen: Mapping[str, Sequence[Pair]]) -> str:

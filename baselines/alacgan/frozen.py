@@ -199,7 +199,7 @@ def _read_local_features(path: Path) -> dict[str, Tensor]:
 def _is_ours(told: str) -> bool:
     try:
         return bool(json.loads(told)["format"] == FORMAT)
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return False
 
 

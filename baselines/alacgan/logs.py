@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from lacbench.errors import MissingError
+from lacbench.errors import InputError, MissingError
 from lacbench.files import output_errors, write_text
 from lacbench.images import Array
 
@@ -22,10 +22,11 @@ class Log:
     def __init__(self, run: Path, done: int) -> None:
         """Go on with a run's log; lines after iteration `done` are dropped, since they are done again.
 
-        Raises MissingError without TensorBoard, OutputError where nothing can be written.
+        Raises MissingError without TensorBoard, OutputError where nothing can be written, InputError for a
+        broken log.
         """
-        self._path, self._board = run / LOG, _board(run / BOARD, done)
         entries = [entry for entry in read_log(run) if entry["step"] <= done]
+        self._path, self._board = run / LOG, _board(run / BOARD, done)
         write_text(self._path, "".join(f"{json.dumps(entry)}\n" for entry in entries))
 
     def __enter__(self) -> "Log":
@@ -68,10 +69,23 @@ class Log:
 
 
 def read_log(run: Path) -> list[dict[str, Any]]:
-    """What a run's log says, line by line; one that a killed run left unfinished is dropped."""
-    path = run / LOG
-    lines = path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else []
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+    """What a run's log says, line by line; one that a killed run left unfinished is dropped.
+
+    Raises InputError for a line that is none of ours.
+    """
+    path, entries = run / LOG, list[dict[str, Any]]()
+    lines = path.read_bytes().split(b"\n")[:-1] if path.is_file() else []
+    for number, line in enumerate(lines, 1):
+        try:
+            entry = json.loads(line)
+            if not (isinstance(entry, dict) and isinstance(entry.get("step"), int)):
+                raise ValueError("no step")
+        except (ValueError, RecursionError) as error:
+            raise InputError(
+                f"{path} is broken in line {number}: expected a JSON object with a step; take that line away"
+            ) from error
+        entries.append(entry)
+    return entries
 
 
 def validated(run: Path, step: int) -> bool:

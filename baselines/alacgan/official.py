@@ -8,6 +8,7 @@ understood by their order.
 
 import io
 import re
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -174,13 +175,16 @@ def _states(path: Path) -> dict[str, State]:
     for value in held:
         if isinstance(value, Mapping):
             state = {k.removeprefix(PARALLEL): v for k, v in value.items() if _is_named_tensor(k, v)}
+            _check_length(path, sum(tensor.nbytes for tensor in state.values()))
             for part in {name.split(".")[0] for name in state} & {"toH", "feed"}:
                 states.setdefault(part, state)
     return states
 
 
 def _is_named_tensor(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor) and value.is_floating_point()
+    if not (isinstance(key, str) and isinstance(value, Tensor)):
+        return False
+    return value.is_floating_point() and value.layout == torch.strided and not value.is_meta
 
 
 class _Forgotten:
@@ -203,8 +207,13 @@ def _load(path: Path) -> Any:
     if not path.is_file():
         raise InputError(f"{path} is not there; expected a checkpoint of the authors' code")
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                _check_length(path, sum(part.file_size for part in archive.infolist()))
         with torch.serialization.safe_globals(_IGNORED):
             return torch.load(path, map_location="cpu", weights_only=True)
+    except IntegrityError:
+        raise
     except Exception as error:  # a broken pickle may fail in any way
         asked = re.search(r"GLOBAL (\S+)", str(error))
         reason = f"it asks for {asked[1]}" if asked else "it is cut short or no file of PyTorch's"
@@ -212,6 +221,15 @@ def _load(path: Path) -> Any:
             f"{path} cannot be read safely: {reason}, expected tensors only; download it again, or save the "
             "networks' state dicts"
         ) from error
+
+
+def _check_length(path: Path, told: int) -> None:
+    """Raise IntegrityError where a file tells of more bytes than it has: PyTorch packs nothing."""
+    if told > (length := path.stat().st_size):
+        raise IntegrityError(
+            f"{path} unpacks to {told:,} bytes, expected at most its own {length:,}; do not use it, or save "
+            "the networks' state dicts again"
+        )
 
 
 # Networks from shapes.

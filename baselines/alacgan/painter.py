@@ -66,11 +66,13 @@ def load_trained(model: Path) -> Trained:
     if file.suffix in OFFICIAL:
         return _load_official(file)
     header = load_header(file)
-    generator = trainer_of(header.config).make_generator(header.config)
+    with torch.device("meta"):  # else a header of a few bytes could ask for all memory
+        generator = trainer_of(header.config).make_generator(header.config)
     fill(generator, load_tensors(file, "ema") or load_tensors(file, "generator"), file)
     colorizer = Colorizer(generator, load_local_of(header, file))
-    told = {"config": header.config.model_dump(mode="json"), "step": header.step, "data": header.data}
-    local = Path(header.config.local_features).name
+    local = Path(header.config.local_features).name  # a path would tell of somebody's machine
+    config = header.config.model_dump(mode="json") | {"local_features": local}
+    told = {"config": config, "step": header.step, "data": header.data}
     digests = {name: sha256 for name, sha256 in header.weights.items() if name == local}
     return Trained(colorizer.eval().requires_grad_(False), header.config.size, digests, told)
 

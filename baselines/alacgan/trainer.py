@@ -28,7 +28,7 @@ from lacbench.baselines.alacgan.watch import NonFinite
 from lacbench.baselines.trainers import trainer_of
 from lacbench.devices import choose_device
 from lacbench.errors import InputError, RecipeError
-from lacbench.files import make_folder, sweep, write_json
+from lacbench.files import alone, make_folder, sweep, write_json
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Pair
 
@@ -75,6 +75,7 @@ def train(
         IntegrityError: a checkpoint cut short.
         MissingError: no such device, or no weights for the configuration.
         NonFinite: a loss that is not finite.
+        OutputError: the folder cannot be written, or another process trains in it.
         KeyboardInterrupt, SystemExit: Ctrl-C, SIGTERM; the checkpoint is written.
     """
     progress = progress or Silent()
@@ -99,14 +100,14 @@ def _train(
     chosen = choose_pairs(dataset, pairs, config.size)
     data = data_digest(dataset, chosen)
     checkpoint = find_checkpoint(out, config, data, resume=resume)
+    if checkpoint and checkpoint.name != CHECKPOINT and distributed.is_main():
+        link(checkpoint, out / CHECKPOINT)
     looks = Looks(dataset, tuple(pairs), config, out, str(place))
     looks.check()
     done = load_header(checkpoint).step if checkpoint else 0
     if done >= config.steps:
-        if looks.due(done) and distributed.is_main():  # a run that was killed over its last validation
-            with Log(out, done) as log:
-                looks.look(done, log, progress)
-        progress.say(f"train: {out} is finished, {config.steps} iterations")
+        if distributed.is_main():
+            _finish(looks, done, progress)
         return out
     kind = trainer_of(config)
     trainer = kind(config, frozen or kind.load_frozen(config, progress), data, place)
@@ -115,15 +116,24 @@ def _train(
         run.load(checkpoint)
     examples = open_examples(dataset, chosen, progress)
     distributed.barrier()  # else one finds the folder as another has just begun it
-    if distributed.is_main():
-        begin(out, config, data, done)
     last = config.steps if max_steps is None else min(config.steps, done + max_steps)
     rank, world = distributed.rank(), distributed.world()
-    with cpu_threads(config.threads), open_loader(examples, config, place, rank, world) as batches:
-        run.until(last, batches)
+    with alone(make_folder(out)) if distributed.is_main() else nullcontext():
+        if distributed.is_main():
+            begin(out, config, data, done)
+        with cpu_threads(config.threads), open_loader(examples, config, place, rank, world) as batches:
+            run.until(last, batches)
     ended = f"{last} iterations" if last == config.steps else f"{last} of {config.steps} iterations"
     progress.say(f"train: {ended} on {len(examples)} pictures, in {out}")
     return out
+
+
+def _finish(looks: Looks, done: int, progress: Progress) -> None:
+    """Make good what a run that was killed over its last validation did not come to."""
+    if looks.due(done):
+        with alone(looks.out), Log(looks.out, done) as log:
+            looks.look(done, log, progress)
+    progress.say(f"train: {looks.out} is finished, {done} iterations")
 
 
 @contextmanager
@@ -142,10 +152,12 @@ def find_checkpoint(out: Path, config: Config, data: str, *, resume: bool) -> Pa
 
     Raises InputError where the folder holds another run, or no run.
     """
-    file, checkpoint = out / RUN, out / CHECKPOINT
+    file, checkpoints = out / RUN, [*numbered(out), out / CHECKPOINT]
     if out.is_dir() and not file.exists() and any(out.iterdir()):
         raise InputError(f"{out} holds no run, but is not empty; choose another folder")
-    if not resume or not checkpoint.exists():
+    # Without the newest one's own name the numbered ones are still a run's, and must not be begun over.
+    checkpoint = next((path for path in reversed(checkpoints) if path.exists()), None)
+    if not resume or not checkpoint:
         return None
     if names := differing(_told(file), {"data": data, **config.model_dump()}):
         raise InputError(
@@ -169,7 +181,7 @@ def begin(out: Path, config: Config, data: str, done: int) -> None:
 
     Raises OutputError where it cannot be written.
     """
-    sweep(make_folder(out))
+    sweep(out)
     if not done:
         for name in (CHECKPOINT, BEST, LOG):
             (out / name).unlink(missing_ok=True)

@@ -8,10 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from lacbench import weights
-from lacbench.baselines.alacgan.checkpoint import load_header, load_tensors, save_checkpoint
-from lacbench.baselines.alacgan.config import LONG, MIDDLE, SHORT
+from lacbench.baselines.alacgan.checkpoint import Header, load_header, load_tensors, save_checkpoint
+from lacbench.baselines.alacgan.config import LONG, MIDDLE, SHORT, make_config
 from lacbench.baselines.alacgan.export import export
 from lacbench.baselines.alacgan.frozen import LocalFeatures
 from lacbench.baselines.alacgan.networks import Generator
@@ -281,3 +284,33 @@ def test_the_export_command(tmp_path: Path) -> None:
 def test_a_data_sets_line_arts_go_by_their_ids(drawn_art: Path, tmp_path: Path) -> None:
     dataset = build(drawn_art, tmp_path / "data")
     assert list(find_linearts(tmp_path / "data")) == [m.record.sha256 for m in dataset.linearts]
+
+
+def test_a_header_that_asks_for_much_is_refused_before_it_costs_memory(tmp_path: Path) -> None:
+    config = make_config("official", {"generator_width": 128, "local_features": "none"})
+    save_checkpoint(tmp_path / "m.safetensors", Header(config, 7, "", {}), {"generator.a": torch.zeros(1)})
+    made = list[int]()
+
+    def count(_: object, __: str, parameter: torch.nn.Parameter) -> None:
+        made.append(0 if parameter.is_meta else parameter.nbytes)
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        with pytest.raises(InputError, match=r"m\.safetensors does not fit its own configuration"):
+            open_model(tmp_path / "m.safetensors")
+    finally:
+        hook.remove()
+    assert len(made) > 100
+    assert sum(made) == 0
+
+
+@pytest.mark.parametrize("told", ['{"step": Infinity}', "[" * 100_000])
+def test_a_header_that_is_none_is_one_sentence(told: str, tmp_path: Path) -> None:
+    run = made_run(tmp_path / "run") / "checkpoint.safetensors"
+    with safe_open(run, framework="pt") as file:
+        whole = json.loads(file.metadata()["lacbench"])
+    if told.startswith("{"):
+        told = json.dumps(whole | json.loads(told))
+    save_file({"generator.a": torch.zeros(1)}, tmp_path / "m.safetensors", {"lacbench": told})
+    with pytest.raises(InputError, match="is no checkpoint of this lacbench"):
+        open_model(tmp_path / "m.safetensors")

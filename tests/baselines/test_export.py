@@ -213,11 +213,17 @@ class Paper(torch.nn.Module):
 
 
 def test_a_strangers_torchscript(tmp_path: Path) -> None:
-    painter = open_model(scripted(tmp_path / "paper.pth", Paper()))
+    painter = open_model(scripted(tmp_path / "paper.pt", Paper()))
     line_art = draw_figure(0, 70)[1][:50, :, 0]
     (colored,) = painter.paint([line_art], [[]])
     assert (painter.size, painter.weights) == (exported.SIZE, {})
     assert np.array_equal(colored, np.repeat(line_art[..., None], 3, axis=2))
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.pth", "m.npz", "m"])
+def test_a_program_by_a_name_that_promises_numbers_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"is a program, TorchScript; expected one to be called \.pt"):
+        open_model(scripted(tmp_path / name, Paper()))
 
 
 @pytest.mark.parametrize(
@@ -292,6 +298,8 @@ def test_weights_outside_of_an_onnx_file_are_not_followed(tmp_path: Path) -> Non
         '{"format": "lacbench.export/1"}',
         '{"format": "lacbench.export/1", "size": 9, "weights": {}}',
         '{"format": "lacbench.export/1", "size": 64, "weights": {"a": 3}}',
+        '{"format": "lacbench.export/1", "size": Infinity, "weights": {}}',
+        "[" * 100_000,
     ],
 )
 def test_what_a_file_tells_is_believed_only_in_our_form(text: str) -> None:

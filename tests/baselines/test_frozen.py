@@ -25,6 +25,7 @@ from lacbench.baselines.alacgan.frozen import (
     save_local_features,
 )
 from lacbench.baselines.alacgan.networks import make_generator
+from lacbench.baselines.alacgan.painter import load_trained
 from lacbench.errors import FetchError, InputError, IntegrityError
 from lacbench.originals import VGG16_LAYERS
 from lacbench.weights import Site
@@ -162,6 +163,8 @@ def test_a_checkpoint_takes_no_other_local_features_than_its_own(tmp_path: Path)
     assert isinstance(
         load_local_of(load_header(checkpoint), checkpoint), LocalFeatures
     )  # beside the checkpoint
+    told = load_trained(checkpoint).told["config"]
+    assert told == config.model_dump(mode="json") | {"local_features": "mine.safetensors"}  # no path
     own(tmp_path / "mine.safetensors", {"data": "another"})
     with pytest.raises(IntegrityError, match=f"other weights of mine.safetensors: expected SHA-256 {digest}"):
         load_local_of(load_header(checkpoint), checkpoint)

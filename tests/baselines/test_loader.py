@@ -65,7 +65,7 @@ def test_processes_have_their_shares() -> None:
     for rank in range(2):
         with open_loader(EXAMPLES, config, rank=rank, world=2) as loader:
             assert same(loader(4), make_batch(EXAMPLES, CONFIG, 4, rank, 2))
-    with pytest.raises(InputError, match="a batch of 4 cannot be shared by 3 processes"):
+    with pytest.raises(InputError, match="a batch of 4 cannot be shared equally by 3 processes"):
         open_loader(EXAMPLES, config, rank=0, world=3)
 
 

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -424,3 +425,23 @@ def test_a_file_cut_short_is_one_sentence(tmp_path: Path, zipped: bool) -> None:
         file.write_bytes(whole[:end])
         with pytest.raises(IntegrityError, match="cannot be read safely"):
             load_official(file)
+
+
+def test_a_file_that_tells_of_more_than_it_holds_is_refused(tmp_path: Path) -> None:
+    repeated = {name: torch.zeros(1).expand(shape) for name, shape in generator_layout(**SMALL).items()}
+    with pytest.raises(IntegrityError, match=r"flat\.pth unpacks to [\d,]+ bytes, expected at most its own"):
+        load_official(saved(tmp_path / "flat.pth", {"state_dictG": repeated}))
+    empty = {name: torch.zeros_like(tensor) for name, tensor in small().items()}
+    plain, packed = saved(tmp_path / "plain.pth", empty), tmp_path / "packed.pth"
+    load_official(plain)
+    with zipfile.ZipFile(plain) as archive, zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as bomb:
+        for name in archive.namelist():
+            bomb.writestr(name, archive.read(name))
+    with pytest.raises(IntegrityError, match=r"packed\.pth unpacks to [\d,]+ bytes"):
+        load_official(packed)
+
+
+def test_tensors_without_numbers_are_no_weights(tmp_path: Path) -> None:
+    state = {name: tensor.to("meta") for name, tensor in small().items()}
+    with pytest.raises(InputError, match="holds no generator"):
+        load_official(saved(tmp_path / "meta.pth", state))

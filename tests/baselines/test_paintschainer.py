@@ -191,3 +191,22 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
         archive.writestr("c0/b.npy", buffer.getvalue())
     with pytest.raises(InputError, match=r"c0/b\.npy is too large"):
         load_arrays(tmp_path / "bomb.npz")
+
+
+def test_damage_anywhere_is_one_sentence(tmp_path: Path) -> None:
+    whole = write(tmp_path / "net.npz", made(1)).read_bytes()
+    refused = 0
+    for place in range(0, len(whole), 997):
+        (tmp_path / "net.npz").write_bytes(whole[:place] + b"\xff\x00\xff" + whole[place + 3 :])
+        try:
+            load_arrays(tmp_path / "net.npz")
+        except (InputError, IntegrityError):
+            refused += 1
+    assert refused  # what was hit may also be a time stamp, or `N`
+
+
+def test_arrays_of_another_shape_are_told_before_the_others_are_unpacked(tmp_path: Path) -> None:
+    arrays = made(1) | {"c0/W": np.zeros(2**20, np.uint8), "dc0/b": np.array([{}], object)}
+    np.savez_compressed(tmp_path / "bomb.npz", **arrays)
+    with pytest.raises(InputError, match="c0/W has shape"):
+        load_arrays(tmp_path / "bomb.npz")

@@ -117,6 +117,47 @@ def test_an_older_checkpoint_in_its_place_is_gone_on_from(data, tmp_path: Path) 
     assert same(whole, part)
 
 
+def test_a_second_run_in_the_same_folder_is_refused_and_harms_nothing(data, tmp_path: Path) -> None:
+    settings, told = config(save_every=1), list[str]()
+    whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
+
+    class Twice(Silent):
+        def track(self, items, label, total=None, detail=None) -> Iterator[object]:
+            for number, item in enumerate(items):
+                if (label, number) == ("train", 2):
+                    with pytest.raises(OutputError) as refused:
+                        train(*data, settings, tmp_path / "run", frozen=frozen())
+                    told.append(str(refused.value))
+                yield item
+
+    run = train(*data, settings, tmp_path / "run", frozen=frozen(), progress=Twice())
+    assert told == [
+        f"cannot write {run}: another process is at work there: wait for it, or choose another folder"
+    ]
+    assert same(whole, run)
+
+
+@pytest.mark.parametrize("line", ["{", "[]", '{"content": 1}', '{"step": "1"}', "[" * 100_000, "\x00"])
+def test_a_log_with_a_strange_line_is_one_sentence(tmp_path: Path, line: str) -> None:
+    (tmp_path / LOG).write_text(f'{{"step": 1}}\n{line}\n')
+    with pytest.raises(
+        InputError, match=r"log\.jsonl is broken in line 2: expected a JSON object with a step"
+    ):
+        read_log(tmp_path)
+
+
+def test_a_run_whose_newest_checkpoint_is_gone_goes_on_from_the_numbered_ones(data, tmp_path: Path) -> None:
+    settings = config(save_every=2)
+    whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
+    part = train(*data, settings, tmp_path / "part", frozen=frozen(), max_steps=4)
+    (part / CHECKPOINT).unlink()
+    with pytest.raises(InputError, match="holds a run with another seed"):
+        train(*data, config(save_every=2, seed=1), part, frozen=frozen())
+    train(*data, settings, part, frozen=frozen())
+    assert [p.stem for p in numbered(part)] == ["00000002", "00000004", "00000005"]
+    assert same(whole, part)
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -266,6 +307,9 @@ def test_checkpoints_that_do_not_fit_are_told_apart(data, tmp_path: Path) -> Non
     state = load_tensors(run / CHECKPOINT, "critic_adam")
     with pytest.raises(InputError, match=r"does not fit .*: 0\.exp_avg has shape \(4, .*, expected \(8, "):
         fill_adam(other.adams["critic"], state, run / CHECKPOINT)
+    moments = Trainer(config(steps=1), frozen()).adams["critic"]
+    with pytest.raises(InputError, match=r"0\.step has shape \(7,\), expected \(\)"):
+        fill_adam(moments, state | {"0.step": torch.zeros(7)}, run / CHECKPOINT)
     with pytest.raises(InputError, match="lacks the optimizer's"):
         fill_adam(other.adams["critic"], {}, run / CHECKPOINT)
     (run / "config.json").write_text('{"config": {"steps": "many"}, "data": ""}')
