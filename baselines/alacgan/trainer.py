@@ -5,6 +5,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -116,16 +117,24 @@ def _train(
         run.load(checkpoint)
     examples = open_examples(dataset, chosen, progress)
     distributed.barrier()  # else one finds the folder as another has just begun it
+    again = partial(find_checkpoint, out, config, data, resume=resume)
     last = config.steps if max_steps is None else min(config.steps, done + max_steps)
     rank, world = distributed.rank(), distributed.world()
     with alone(make_folder(out)) if distributed.is_main() else nullcontext():
         if distributed.is_main():
+            _check_still(again(), done, out)
             begin(out, config, data, done)
         with cpu_threads(config.threads), open_loader(examples, config, place, rank, world) as batches:
             run.until(last, batches)
     ended = f"{last} iterations" if last == config.steps else f"{last} of {config.steps} iterations"
     progress.say(f"train: {ended} on {len(examples)} pictures, in {out}")
     return out
+
+
+def _check_still(checkpoint: Path | None, done: int, out: Path) -> None:
+    """Raise InputError where another process went on with the run while this one made ready."""
+    if (load_header(checkpoint).step if checkpoint else 0) != done:
+        raise InputError(f"{out} was gone on with by another process meanwhile; give the command again")
 
 
 def _finish(looks: Looks, done: int, progress: Progress) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lacbench.baselines.alacgan import trainer
 from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill_adam, load_header, load_tensors
 from lacbench.baselines.alacgan.config import choose_preset, parse_assignment
 from lacbench.baselines.alacgan.data import Batch
@@ -393,3 +394,19 @@ def test_the_command(data, tmp_path: Path) -> None:
     assert run() == (0, f"{tmp_path / 'run'}\n")
     header = load_header(tmp_path / "run" / CHECKPOINT)
     assert (header.step, header.config.local_features) == (3, "none")
+
+
+def test_a_run_that_another_process_went_on_with_is_not_begun_over(
+    data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, read = tmp_path / "run", trainer.open_examples
+
+    def meanwhile(*given: object) -> object:
+        monkeypatch.setattr(trainer, "open_examples", read)
+        train(*data, config(steps=2), run, frozen=frozen())
+        return read(*given)
+
+    monkeypatch.setattr(trainer, "open_examples", meanwhile)
+    with pytest.raises(InputError, match="gone on with by another process meanwhile"):
+        train(*data, config(steps=2), run, frozen=frozen())
+    assert load_header(run / CHECKPOINT).step == 2
