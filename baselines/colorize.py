@@ -95,6 +95,8 @@ def find_linearts(source: Path) -> dict[str, Path]:
         return {m.record.sha256: dataset.file(m) for m in dataset.linearts}
     suffixes = {*SUFFIXES.values(), ".jpeg"}
     files = sorted(p for p in source.glob("*") if p.suffix.lower() in suffixes)
+    if not source.exists():
+        raise InputError(f"{source} is not there; expected a data set, or a folder of pictures")
     if not files:
         raise InputError(f"{source} holds no line arts: expected a data set, or a folder of pictures")
     named = {p.stem: p for p in files}

@@ -1,5 +1,6 @@
 """`lacbench train`: the reference cGAN, or a baseline, on a data set."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,6 +89,8 @@ def train(
         print_json(vars(told)) if as_json else click.echo(_sentence(told))
         return
     run = train(*given, out, device=device, resume=resume, max_steps=max_steps, progress=listener())
+    if os.environ.get("RANK", "0") != "0":  # of the processes that torchrun started, the first one speaks
+        return
     if as_json:
         done = load_header(run / CHECKPOINT).step
         print_json({"run": str(run), "done": done, "steps": config.steps, "preset": preset})

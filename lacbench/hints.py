@@ -160,6 +160,8 @@ def save_hints(path: Path, hints: Hints) -> None:
 
 def load_hints(path: Path) -> dict[str, tuple[Hint, ...]]:
     """Read what `save_hints` wrote. Raises InputError for anything else."""
+    if not path.exists():
+        raise InputError(f"{path} is not there; expected a file of hints (`lacbench hints`), or strokes")
     try:
         raw = json.loads(path.read_text("utf-8"))
         return {k: tuple(_checked(x, y, color) for x, y, color in v) for k, v in raw.items()}

@@ -71,6 +71,11 @@ def test_what_is_no_hint_is_refused(tmp_path: Path, value: object) -> None:
         load_hints(tmp_path / "h.json")
 
 
+def test_hints_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"h\.json is not there; expected a file of hints"):
+        load_hints(tmp_path / "h.json")
+
+
 def test_nothing_to_take_colours_from(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no illustrations to take hint colours from"):
         choose_hints(save_dataset(tmp_path, [], [], [], ""), 3, 0)

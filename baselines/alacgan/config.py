@@ -299,4 +299,6 @@ def _reason(error: Any) -> str:
     if error["type"] == "extra_forbidden":
         return f"there is no field {place!r}; expected one of {', '.join(Config.model_fields)}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "string_pattern_mismatch":  # Features is the one field with a pattern
+        message = "expected illustration2vec, vgg16, none, or a file of your own, FILE.safetensors"
     return f"{place}: {message}, got {error['input']!r}" if place else message

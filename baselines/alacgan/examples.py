@@ -92,7 +92,7 @@ def choose_pairs(dataset: Dataset, pairs: Iterable[Pair], size: int) -> dict[str
         sizes = ", ".join(str(s) for s in sorted({pair.size for pair in usable})) or "no size at all"
         raise InputError(
             f"{dataset.folder} has no training pairs drawn at {size} pixels, but at {sizes}; "
-            f"draw them with `lacbench pairs`, or choose another size with --set size=…"
+            f"draw them: `lacbench pairs {dataset.folder} --size {size}`, or choose another size"
         )
     _check_shapes(dataset, chosen, size)
     return chosen

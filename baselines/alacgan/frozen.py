@@ -190,8 +190,8 @@ def _read_local_features(path: Path) -> dict[str, Tensor]:
             f"{differing[0]} has shape {got.get(differing[0])}" if differing else f"it tells of no {FORMAT}"
         )
         raise InputError(
-            f"{path} holds no local features: {what}, expected the network of `lacbench train-features`; "
-            "choose another file"
+            f"{path} holds no local features: {what}, expected what `save_local_features` of "
+            "lacbench.baselines.alacgan.frozen writes; choose another file"
         )
     return state
 

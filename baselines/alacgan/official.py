@@ -307,7 +307,7 @@ def _dilations(state: State, part: str, path: Path) -> Dilations:
     if blocks not in DILATIONS:
         raise InputError(
             f"{path} has {blocks} blocks in {part}, expected {', '.join(map(str, sorted(DILATIONS)))}, whose "
-            "dilations are known; a checkpoint does not tell them, so give them"
+            "dilations are known; a checkpoint does not tell them: give load_official its `dilations`"
         )
     return DILATIONS[blocks]
 

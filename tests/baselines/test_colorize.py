@@ -103,6 +103,8 @@ def test_bad_models_and_inputs(linearts: dict[str, Path], tmp_path: Path) -> Non
     with pytest.raises(InputError, match="no line arts to colour"):
         colorize(Path("grey"), {}, tmp_path / "out")
     with pytest.raises(InputError, match="holds no line arts"):
+        find_linearts(tmp_path)
+    with pytest.raises(InputError, match="nothing is not there; expected a data set"):
         find_linearts(tmp_path / "nothing")
     write_png(tmp_path / "in/0.jpg", draw_figure(0)[0])
     with pytest.raises(InputError, match="two pictures called 0"):

@@ -17,7 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from lacbench.baselines.alacgan import trainer
 from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill_adam, load_header, load_tensors
-from lacbench.baselines.alacgan.config import choose_preset, parse_assignment
+from lacbench.baselines.alacgan.config import choose_preset, make_config, parse_assignment
 from lacbench.baselines.alacgan.data import Batch
 from lacbench.baselines.alacgan.ema import Ema
 from lacbench.baselines.alacgan.forecast import forecast
@@ -360,6 +360,23 @@ def test_presets_by_device() -> None:
 def test_dotted_keys_are_told() -> None:
     with pytest.raises(RecipeError, match=r"'a\.b=1' has a dotted key, and no field has fields of its own"):
         parse_assignment("a.b=1")
+
+
+def test_local_features_that_are_none_are_told() -> None:
+    expected = "local_features: expected illustration2vec, vgg16, none, or a file of your own, .*, got 'i2v'"
+    with pytest.raises(RecipeError, match=expected):
+        make_config("tiny", {"local_features": "i2v"})
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_of_several_processes_the_first_prints(rank: str, data, tmp_path: Path) -> None:
+    sets = ("size=64", "generator_width=4", "critic_width=4", "steps=1", "sample_every=0")
+    options = [word for text in sets for word in ("--set", text)]
+    run = tmp_path / "run"
+    words = ["train", str(data[0].folder), "-o", str(run), "--preset", "pix2pix-tiny", "--device", "cpu"]
+    done = CliRunner(env={"RANK": rank}).invoke(main, [*words, *options])
+    assert (done.exit_code, done.stdout) == (0, f"{run}\n" if rank == "0" else "")
+    assert load_header(run / CHECKPOINT).step == 1
 
 
 @pytest.mark.gpu

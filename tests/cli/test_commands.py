@@ -173,7 +173,7 @@ def test_prepare(recipe: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     lacbench("build-dataset", recipe, "-o", data)
     lacbench("pairs", data, "--size", 64)
-    refused(lacbench("prepare", data), "no training pairs drawn at 512 pixels, but at 64")
+    refused(lacbench("prepare", data), "drawn at 512 pixels, but at 64; draw them: `lacbench pairs")
     done = lacbench("prepare", data, "--size", 64, "--json")
     assert json.loads(done.stdout) == {"prepared": str(data / "prepared/64"), "size": 64}
     assert "pictures at 64 px, 0.00 GiB" in done.stderr
