@@ -162,9 +162,9 @@ REFERENCE = (
 """Fields of the reference model alone, beside `local_features`."""
 
 FREE = frozenset(
-    {"keep", "loaders", "resident", "sample_every", "save_every", "validate_every", "validate_on"}
+    {"keep", "loaders", "resident", "sample_every", "save_every", "steps", "validate_every", "validate_on"}
 )
-"""Fields that change nothing of what is learned: a run may go on with other values of them."""
+"""Fields that change nothing of what an iteration learns: a run may go on with other values of them."""
 
 PIX2PIX: Mapping[str, Any] = {
     "model": "pix2pix",

@@ -7,7 +7,7 @@ critic is differentiated several times a step.
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 
 import torch
@@ -43,6 +43,8 @@ def joined(device: torch.device) -> Iterator[torch.device]:
     processes.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield device
+        with suppress(RuntimeError):  # another one failed; it says why
+            processes.barrier()  # nobody leaves while another still talks
     finally:
         processes.destroy_process_group()
 

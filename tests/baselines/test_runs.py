@@ -427,3 +427,10 @@ def test_a_run_that_another_process_went_on_with_is_not_begun_over(
     with pytest.raises(InputError, match="gone on with by another process meanwhile"):
         train(*data, config(steps=2), run, frozen=frozen())
     assert load_header(run / CHECKPOINT).step == 2
+
+
+def test_a_finished_run_can_be_made_longer(data, tmp_path: Path) -> None:
+    whole = train(*data, config(steps=4), tmp_path / "whole", frozen=frozen())
+    run = train(*data, config(steps=2), tmp_path / "run", frozen=frozen())
+    train(*data, config(steps=4), run, frozen=frozen())
+    assert same(whole, run)
