@@ -14,17 +14,9 @@ from lacbench.baselines.alacgan.data import Batch
 from lacbench.baselines.alacgan.frozen import Frozen, Perceptual
 from lacbench.baselines.alacgan.step import Trainer
 
-SMALL = {
-    "size": 64,
-    "generator_width": 4,
-    "groups": [2, 2, 2, 2],
-    "dilations": [[1], [2], [1], [1]],
-    "critic_groups": 2,
-    "critic_width": 4,
-    "local_features": "none",
-    "drift_weight": 1.0,
-    "batch": 4,
-}
+from small import SMALL as SMALLEST
+
+SMALL = {**SMALLEST, "drift_weight": 1.0, "batch": 4}
 FORMS = {
     "batch-pixel": {"drift": "batch", "penalty_norm": "pixel", "separate_batches": True},
     "image-image": {"drift": "image", "penalty_norm": "image"},

@@ -30,7 +30,7 @@ from lacbench.images import read, resize_shortest, write_png
 from lacbench.lineart import clean
 
 from made import build, draw_figure
-from runs import made_run
+from small import made_run
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from lacbench.hints import Hint
 from lacbench.images import read, write_png
 
 from made import draw_figure
-from runs import made_run
+from small import made_run
 
 ONNX = pytest.param(".onnx", id="onnx")
 TORCHSCRIPT = pytest.param(".pt", id="torchscript")
