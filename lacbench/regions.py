@@ -60,14 +60,16 @@ def _grown(labels: Labels, open_: NDArray[np.bool_]) -> Labels:
 
 def _flooded(labels: Labels, open_: NDArray[np.bool_]) -> Labels:
     """Labels spread over all open pixels that they can reach, one pixel (4-connected) at a time."""
-    cross = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
-    floats = labels.astype(np.float32)  # cv2.dilate takes no int32; exact below 2²⁴ regions
-    todo = open_ & (labels == 0)
-    left = int(todo.sum())
-    while left:
-        floats = np.where(todo, cv2.dilate(floats, cross), floats)
-        todo &= floats == 0
-        if (now := int(todo.sum())) == left:
-            break
-        left = now
-    return floats.astype(np.int32)
+    padded = np.pad(labels, 1)
+    flat, todo = padded.ravel(), np.pad(open_ & (labels == 0), 1).ravel()
+    steps = (1, -1, padded.shape[1], -padded.shape[1])
+    front = np.flatnonzero(flat)
+    while len(front):
+        taken = []
+        for step in steps:
+            into = todo[front + step]
+            new = front[into] + step
+            flat[new], todo[new] = flat[front[into]], False
+            taken.append(new)
+        front = np.concatenate(taken)
+    return padded[1:-1, 1:-1].copy()
