@@ -22,6 +22,7 @@ import click
 import cv2
 import numpy as np
 
+from lacbench.baselines.floors import FLOORS
 from lacbench.hints import Hint
 from lacbench.images import Array, read, resize_shortest
 from lacbench.lineart import clean
@@ -240,6 +241,17 @@ def resized(size: int) -> Fault:
     return lambda given: resize_shortest(given.output, size)
 
 
+def elsewhere(given: Sample) -> Array:
+    """Lines moved by half the picture both ways: how well lines match by chance."""
+    by = tuple(length // 2 for length in given.lines.shape)
+    return replace(given, lines=np.roll(given.lines, by, (0, 1))).output
+
+
+def floor(name: str) -> Fault:
+    """What a floor makes of the line art and the hints."""
+    return lambda given: FLOORS[name](given.lines, given.hints)
+
+
 FAULTS: dict[str, Fault] = {
     NONE: lambda given: given.output,
     **{f"colours smeared, σ = {k} px": smeared(k) for k in (1, 2, 4, 8)},
@@ -252,6 +264,8 @@ FAULTS: dict[str, Fault] = {
     "JPEG, quality 90": lambda given: as_jpeg(given.output),
     "resized to 256 px": resized(256),
     "resized to 1024 px": resized(1024),
+    "lines moved by half the picture": elsewhere,
+    **{f"floor {name}": floor(name) for name in FLOORS},
 }
 
 
