@@ -20,7 +20,8 @@ from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
 from lacbench.files import sha256_file
 from lacbench.metrics.features import Extractor, Pictures, cached_features, prepare, read_rgb
-from lacbench.metrics.fid import FidResult, fid, find, frechet_distance
+from lacbench.metrics.fid import FidResult, fid, find
+from lacbench.metrics.frechet import frechet_distance
 from lacbench.metrics.statistics import FeatureStatistics
 from lacbench.recipe import parse_recipe
 

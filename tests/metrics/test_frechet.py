@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lacbench.errors import InputError
-from lacbench.metrics.fid import frechet_distance, influence, standard_error
+from lacbench.metrics.frechet import frechet_distance, influence, limit, standard_error
 from lacbench.metrics.statistics import FeatureStatistics
 
 
@@ -189,3 +189,65 @@ def test_standard_error_against_redraws() -> None:
         errors.append(standard_error(x, drawn, reference))
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
     assert np.std(errors) < 0.2 * np.mean(errors)
+
+
+def like_features(n: int, seed: int, dimensions: int = 400) -> np.ndarray:
+    """Features whose spectrum falls as the Inception's does, float32."""
+    random = np.random.default_rng(seed)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(dimensions, dimensions)))[0]
+    spread = (1 + np.arange(dimensions)) ** -0.75
+    return (random.normal(size=(n, dimensions)) * spread @ basis + 0.3).astype(np.float32)
+
+
+def by_long_doubles(x: np.ndarray, y: np.ndarray) -> float:
+    """From features, with 64-bit mantissas: the cross term is the largest tr UᵀF₁F₂ᵀ over orthogonal U.
+
+    The U of a float64 decomposition is off by rounding, is made orthogonal to long double's precision by a
+    step of Newton and Schulz, and then an error of ε in it is one of ε² in the trace.
+    """
+    wide = [np.asarray(side, dtype=np.longdouble) for side in (x, y)]
+    means = [side.mean(axis=0) for side in wide]
+    factors = [(s - m) / np.sqrt(np.longdouble(len(s) - 1)) for s, m in zip(wide, means, strict=True)]
+    product = factors[0] @ factors[1].T
+    left, _, right = np.linalg.svd(product.astype(np.float64), full_matrices=False)
+    polar = (left @ right).astype(np.longdouble)
+    polar = polar @ (3 * np.eye(polar.shape[1]) - polar.T @ polar) / 2
+    traces = sum((factor**2).sum() for factor in factors)
+    return float(((means[0] - means[1]) ** 2).sum() + traces - 2 * (polar * product).sum())
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_low_rank_against_long_doubles(copies: bool) -> None:
+    """Also where copies among the pictures leave more eigenvalues at 0 than the one that is known."""
+    few, many = like_features(90, 1), like_features(600, 2)
+    if copies:
+        few[60:] = few[:30]
+    exact = by_long_doubles(few, many)
+    a, b = FeatureStatistics.from_features(few), FeatureStatistics.from_features(many)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=3e-7)
+    assert frechet_distance(b, a) == frechet_distance(a, b)
+    full = FeatureStatistics.from_features(like_features(450, 3))
+    assert frechet_distance(full, b) == pytest.approx(by_long_doubles(like_features(450, 3), many), rel=1e-10)
+
+
+def test_the_limit_for_many_pictures_is_far_less_biased_than_the_distance() -> None:
+    dimensions, n = 40, 200
+    reference, truth = gaussian(dimensions, 1), gaussian(dimensions, 2)
+    root = np.linalg.cholesky(truth.covariance)
+    limits, values = [], []
+    for seed in range(30):
+        x = np.random.default_rng(seed).normal(size=(n, dimensions)) @ root.T + truth.mean
+        found = limit(x, reference)
+        limits.append(found.value)
+        values.append(frechet_distance(FeatureStatistics.from_features(x), reference))
+        assert found.value + found.bias == pytest.approx(values[-1])
+    exact = frechet_distance(truth, reference)
+    assert np.mean(values) - exact > 1
+    assert abs(np.mean(limits) - exact) < 0.1 * (np.mean(values) - exact)
+    assert np.std(limits) == pytest.approx(np.std(values), rel=0.25)
+
+
+def test_the_limit_needs_six_pictures() -> None:
+    with pytest.raises(InputError, match="expected 6 pictures or more, got 5"):
+        limit(np.ones((5, 3)), gaussian(3, 1))
+    assert limit(np.random.default_rng(1).normal(size=(6, 3)), gaussian(3, 1)).bias != 0
