@@ -16,8 +16,10 @@ from lacbench.metrics.statistics import Features, FeatureStatistics, Floats, sam
 
 ROUNDING = 1e-7
 """Rounding of the distance relative to the sum of its terms, at worst (a singular covariance alone)."""
-SINGULAR = 1e-10
+SMALL = 1e-11
 """Eigenvalues below this share of the largest have lost too many digits for their roots to be added up."""
+ZERO = 1e-14
+"""Eigenvalues below this share of the largest are 0, but for rounding."""
 PARTS = 3
 """Into how many parts, at most, `limit` splits a set: the smaller the parts, the less is the bias
 proportional to 1/n, which holds for n well above D only."""
@@ -127,18 +129,18 @@ def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
 def _cross(a: FeatureStatistics, b: FeatureStatistics) -> float:
     """tr (S₁S₂)^½: the sum of the singular values of F₁F₂ᵀ.
 
-    Where one set's centred features R are at hand, these are the roots of the eigenvalues of the small
-    R S Rᵀ, of which one is 0, as the rows of R sum to 0. Squaring costs half of the digits of small
-    eigenvalues: where there are others near 0, as copies among the pictures make, the singular values are
-    taken after all.
+    Where one set's centred features R are at hand, these are the roots of the eigenvalues of the small R S
+    Rᵀ. Some of these are 0: one since the rows of R sum to 0, and one for each copy among the pictures.
+    Squaring costs half of the digits of small eigenvalues: where there are others near 0, singular values are
+    taken.
     """
-    alive = _alive(a, b)
     if (a.rows is None) != (b.rows is None):
-        few, many = (a, b) if a.rows is not None else (b, a)
-        rows = factor(few, alive)
-        values = np.linalg.eigvalsh(rows @ many.covariance[np.ix_(alive, alive)] @ rows.T)[1:]
-        if values.size and values[0] > SINGULAR * values[-1]:
+        rows, covariance = (a.rows, b.covariance) if a.rows is not None else (b.rows, a.covariance)
+        values = np.linalg.eigvalsh(rows @ covariance @ rows.T)
+        values = values[values > ZERO * values[-1]]
+        if values.size and values[0] > SMALL * values[-1]:
             return float(np.sqrt(values).sum())
+    alive = _alive(a, b)
     return float(np.linalg.svd(factor(a, alive) @ factor(b, alive).T, compute_uv=False).sum())
 
 
