@@ -52,7 +52,8 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
 def standard_error(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> float:
     """Standard error of the FID over draws of the first set, from its influence function: sd(IF) / √n.
 
-    `features` (n, D) are those that `a` was made of. See `influence`.
+    `features` (n, D) are those that `a` was made of. See `influence`. It is that of n well above D; for fewer
+    it is too large, by about a third at n = 1.4 D and a half at n = 0.3 D, as redraws show.
     """
     return float(influence(features, a, b).std(ddof=1) / np.sqrt(len(features)))
 

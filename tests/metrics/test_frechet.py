@@ -11,6 +11,8 @@ from lacbench.errors import InputError
 from lacbench.metrics.frechet import frechet_distance, influence, limit, standard_error
 from lacbench.metrics.statistics import FeatureStatistics
 
+from oracles import frechet_by_long_doubles
+
 
 def gaussian(dimensions: int, seed: int, n: int | None = None) -> FeatureStatistics:
     random = np.random.default_rng(seed)
@@ -199,30 +201,13 @@ def like_features(n: int, seed: int, dimensions: int = 400) -> np.ndarray:
     return (random.normal(size=(n, dimensions)) * spread @ basis + 0.3).astype(np.float32)
 
 
-def by_long_doubles(x: np.ndarray, y: np.ndarray) -> float:
-    """From features, with 64-bit mantissas: the cross term is the largest tr UᵀF₁F₂ᵀ over orthogonal U.
-
-    The U of a float64 decomposition is off by rounding, is made orthogonal to long double's precision by a
-    step of Newton and Schulz, and then an error of ε in it is one of ε² in the trace.
-    """
-    wide = [np.asarray(side, dtype=np.longdouble) for side in (x, y)]
-    means = [side.mean(axis=0) for side in wide]
-    factors = [(s - m) / np.sqrt(np.longdouble(len(s) - 1)) for s, m in zip(wide, means, strict=True)]
-    product = factors[0] @ factors[1].T
-    left, _, right = np.linalg.svd(product.astype(np.float64), full_matrices=False)
-    polar = (left @ right).astype(np.longdouble)
-    polar = (3 * np.eye(len(polar)) - polar @ polar.T) @ polar / 2
-    traces = sum((factor**2).sum() for factor in factors)
-    return float(((means[0] - means[1]) ** 2).sum() + traces - 2 * (polar * product).sum())
-
-
 @pytest.mark.parametrize("copies", [False, True])
 def test_low_rank_against_long_doubles(copies: bool) -> None:
     """Also where copies among the pictures leave more eigenvalues at 0 than the one that is known."""
     few, many = like_features(90, 1), like_features(600, 2)
     if copies:
         few[60:] = few[:30]
-    exact = by_long_doubles(few, many)
+    exact = frechet_by_long_doubles(few, many)
     a, b = FeatureStatistics.from_features(few), FeatureStatistics.from_features(many)
     assert frechet_distance(a, b) == pytest.approx(exact, rel=3e-7)
     assert frechet_distance(b, a) == pytest.approx(frechet_distance(a, b), rel=1e-12)
@@ -232,7 +217,7 @@ def test_low_rank_against_long_doubles(copies: bool) -> None:
 def test_full_rank_against_long_doubles() -> None:
     x, y = like_features(130, 1, 100), like_features(200, 2, 100)
     a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
-    assert frechet_distance(a, b) == pytest.approx(by_long_doubles(x, y), rel=1e-11)
+    assert frechet_distance(a, b) == pytest.approx(frechet_by_long_doubles(x, y), rel=1e-11)
 
 
 def test_eigenvalues_that_lost_their_digits_are_not_used() -> None:
@@ -241,7 +226,7 @@ def test_eigenvalues_that_lost_their_digits_are_not_used() -> None:
     steep = np.logspace(0, -9, 60)
     x, y = (random.normal(size=(n, 60)) * steep for n in (20, 300))
     a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
-    exact = by_long_doubles(x, y)
+    exact = frechet_by_long_doubles(x, y)
     assert frechet_distance(a, b) == pytest.approx(exact, rel=1e-9)
 
 
