@@ -470,7 +470,7 @@ WEIGHTS: dict[str, Weights] = {
         purpose="features for Fréchet distances that agree with people: DINOv2 ViT-L/14",
         license="Apache-2.0",
         citation="Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, TMLR 2024",
-        size=0,
+        size=1_217_502_752,
         routes=(
             Site(
                 "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
@@ -487,7 +487,7 @@ WEIGHTS: dict[str, Weights] = {
         license="MIT",
         citation="Radford et al., Learning Transferable Visual Models From Natural Language Supervision, "
         "ICML 2021",
-        size=0,
+        size=608_622_584,
         routes=(
             Site(  # the folder is the digest that OpenAI's own loader checks
                 "https://openaipublic.azureedge.net/clip/models/"

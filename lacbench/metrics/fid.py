@@ -109,8 +109,8 @@ def fid(
         weights_sha256=weights.digest("inception") if any(isinstance(s, Pictures) for s in sources) else "",
         digests=(_digest(sources[0]), _digest(sources[1])),
         warning=_warning(first.n, second.n),
-        infinity=endless and endless.value,
-        bias=endless and endless.bias,
+        infinity=endless.value if endless else None,
+        bias=endless.bias if endless else None,
     )
 
 

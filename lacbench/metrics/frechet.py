@@ -135,9 +135,9 @@ def _cross(a: FeatureStatistics, b: FeatureStatistics) -> float:
     Squaring costs half of the digits of small eigenvalues: where there are others near 0, singular values are
     taken.
     """
-    if (a.rows is None) != (b.rows is None):
-        rows, covariance = (a.rows, b.covariance) if a.rows is not None else (b.rows, a.covariance)
-        values = np.linalg.eigvalsh(rows @ covariance @ rows.T)
+    few, many = (a, b) if b.rows is None else (b, a)
+    if few.rows is not None and many.rows is None:
+        values = np.linalg.eigvalsh(few.rows @ many.covariance @ few.rows.T)
         values = values[values > ZERO * values[-1]]
         if values.size and values[0] > SMALL * values[-1]:
             return float(np.sqrt(values).sum())

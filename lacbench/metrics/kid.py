@@ -62,10 +62,10 @@ def subset_kid(
             "choose another size, or take the KID of all features"
         )
     random = np.random.default_rng(seed)
-    values = [
-        discrepancy(*(x[random.choice(len(x), size, replace=False)] for x in (a, b)), polynomial).unbiased
-        for _ in range(subsets)
-    ]
+    values = []
+    for _ in range(subsets):
+        x, y = (side[random.choice(len(side), size, replace=False)] for side in (a, b))
+        values.append(discrepancy(x, y, polynomial).unbiased)
     return SubsetKid(float(np.mean(values)), float(np.std(values)))
 
 
