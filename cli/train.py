@@ -1,4 +1,4 @@
-"""`lacbench train`: the reference cGAN on a data set."""
+"""`lacbench train`: the reference cGAN, or a baseline, on a data set."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -26,7 +26,8 @@ WITHOUT: dict[str, dict[str, Any]] = {
     "--preset",
     default="",
     help="official (as published) or paper (as written), both 512 pixels and work for a GPU, or tiny (a CPU, "
-    "minutes); by default official where there is a GPU, else tiny.",
+    "minutes); by default official where there is a GPU, else tiny. Or a baseline: pix2pix, 512 pixels, or "
+    "pix2pix-tiny.",
 )
 @click.option(
     "--set", "assignments", multiple=True, metavar="KEY=VALUE", help="Change one number of the preset."
@@ -39,7 +40,7 @@ WITHOUT: dict[str, dict[str, Any]] = {
 )
 @click.option("--device", default="auto", show_default=True, help="Where networks run: cpu, cuda, cuda:1 …")
 @click.option(
-    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many; results are the same."
+    "--loaders", type=click.IntRange(0), help="Make batches ahead with so many threads; results stay."
 )
 @click.option(
     "--max-steps", type=click.IntRange(1), help="Stop after so many iterations; the same command goes on."
@@ -64,7 +65,7 @@ def train(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Train the reference model on DATA's pairs.
+    """Train the reference model, or a baseline, on DATA's pairs.
 
     Killed or interrupted, the same command goes on from the last checkpoint. Ctrl-C and SIGTERM end it with
     one; a second Ctrl-C ends it at once.

@@ -15,7 +15,7 @@ from lacbench.errors import ImageError
 from lacbench.files import output_errors, write_bytes, write_json, write_text
 from lacbench.hashing import ALGORITHM
 from lacbench.histogram import draw_histogram
-from lacbench.images import Array, contact_sheet, encode_jpeg, read
+from lacbench.images import Array, contact_sheet, encode_jpeg, read, thumbnail
 from lacbench.journal import Asked
 from lacbench.reasons import REASONS
 from lacbench.records import SETS, Candidate, Dataset, Member
@@ -169,9 +169,10 @@ def _sheet(dataset: Dataset, ids: list[str]) -> bytes:
 
 
 def _image(dataset: Dataset, sha256: str) -> Array | None:
+    """A stored picture as small as the sheet shows it; None where it cannot be read."""
     file = dataset.stored(sha256)
     try:
-        return read(file) if file else None
+        return thumbnail(read(file), SIDE) if file else None
     except ImageError:
         return None
 

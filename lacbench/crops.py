@@ -3,7 +3,7 @@
 `crop_keys` hashes a picture as often as somebody may have cropped it: whole, and every window that is left
 when up to 5% are cut off each side. A cropped copy, whole, is then near one of its original's windows, and a
 padded copy's window is near its original, whole. What no window reaches, wide padding of one colour, is
-trimmed first. A mirror changes the signs of odd frequencies, so its key costs nothing.
+trimmed first. A mirrored copy is hashed mirrored back, so that it needs no windows of its own.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from scipy.fft import dct
 
 from lacbench.engine import Engine
-from lacbench.hashing import HASH_BYTES, INK_SIGMA, INK_SIZE, LOW, SIDE, phash, to_array
-from lacbench.images import Array, read, resize_shortest, to_grey
+from lacbench.hashing import HASH_BYTES, INK_SIGMA, INK_SIZE, LOW, SIDE, phash, says_little, to_array
+from lacbench.images import Array, resize_shortest, to_grey
 from lacbench.lineart import for_measuring
 from lacbench.progress import Progress
 from lacbench.search import cross_pairs
+from lacbench.store import read_prepared
 from lacbench.xdog import xdog
 
 Keys = NDArray[np.uint8]
@@ -35,6 +36,8 @@ COPIES = 4
 """Keys of the picture as a copy: whole, trimmed, and both mirrored."""
 KEYS = COPIES + WINDOWS
 """Keys of a picture in all."""
+RADIX = 8 * HASH_BYTES + 1
+"""Distances that two keys can have."""
 SIZE = 256
 """Side, in pixels, of the square that keys are taken from."""
 TOLERANCE = 24
@@ -55,9 +58,10 @@ def crop_keys(image: Array) -> Keys:
     small = cv2.resize(grey.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_AREA)
     cosines, none = _cosines().reshape(-1, SIZE), np.empty((0, 0))
     along = cv2.gemm(cosines, small.astype(np.float64), 1, none, 0)  # on one thread, unlike NumPy's
-    both = np.asarray(cv2.gemm(along, cosines, 1, none, 0, flags=cv2.GEMM_2_T))
+    both = np.asarray(cv2.gemm(along, cosines, 1, none, 0, flags=cv2.GEMM_2_T), dtype=np.float64)
     spectra = both.reshape(-1, LOW, len(CUTS) ** 2, LOW)
-    windows = spectra.transpose(0, 2, 1, 3).reshape(WINDOWS, LOW * LOW)
+    windows: NDArray[np.float64] = spectra.transpose(0, 2, 1, 3).reshape(WINDOWS, LOW * LOW)
+    windows[says_little(windows)] = windows[0]  # a bare margin resembles every other one
     bits = windows > np.median(windows, axis=1, keepdims=True)
     return np.concatenate([to_array(copies), np.packbits(bits, axis=1)])
 
@@ -89,7 +93,7 @@ class SecondKeys:
 
 def file_keys(folder: Path, file: str) -> Keys:
     """Keys of a picture file and of its drawing: uint8 (2, KEYS, 32). Raises ImageError."""
-    image = read(folder / file)
+    image = read_prepared(folder / file)
     drawing = xdog(resize_shortest(image, INK_SIZE), INK_SIGMA)
     return np.stack([crop_keys(image), crop_keys(np.repeat(drawing[..., None], 3, axis=2))])
 
@@ -107,19 +111,18 @@ def crop_distance(a: Keys, b: Keys) -> int:
 def crop_pairs(a: Keys, b: Keys, limit: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pairs (i of a, j of b) of which one is a copy of a window of the other, within `limit` bits.
 
-    Returns int64 (P, 2) in lexical order, each pair once, and int64 (P,) their least distances.
+    Returns int64 (P, 2) in lexical order, each pair once, and int64 (P,) their least distances. Raises
+    InputError for more pairs of keys than `cross_pairs` takes; two equal pictures have about eleven.
     """
     found = []
     for left, right, step in ((a, b, 1), (b, a, -1)):
         copies, windows = left[:, :COPIES], right[:, 1:]
         pairs, bits = cross_pairs(copies.reshape(-1, HASH_BYTES), windows.reshape(-1, HASH_BYTES), limit)
-        owners = pairs // [COPIES, KEYS - 1]
-        found.append(np.column_stack([owners[:, ::step], bits]))
-    rows = np.concatenate(found)
-    rows = rows[np.lexsort(rows.T[::-1])]
-    first = np.ones(len(rows), np.bool_)
-    first[1:] = np.any(rows[1:, :2] != rows[:-1, :2], axis=1)
-    return rows[first, :2], rows[first, 2]
+        i, j = (pairs // [COPIES, KEYS - 1]).T[::step]
+        found.append(np.unique((i * len(b) + j) * RADIX + bits))  # one number a pair: many keys tell the same
+    rows, bits = np.divmod(np.unique(np.concatenate(found)), RADIX)
+    nearest = np.diff(rows, prepend=-1) > 0
+    return np.column_stack(np.divmod(rows[nearest], max(len(b), 1))), bits[nearest]
 
 
 def _box(image: Array) -> tuple[slice, slice]:

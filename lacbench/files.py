@@ -5,8 +5,9 @@ import hashlib
 import json
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +94,15 @@ def atomic(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed writers left below `folder`: temporary files of `atomic` that were never renamed."""
+def sweep(folder: Path, idle: float = 0) -> None:
+    """Remove what killed writers left below `folder`: temporary files of `atomic` that were never renamed.
+
+    Where others may be writing, `idle` spares theirs: files that were written to in the last so many seconds.
+    """
     for leftover in folder.rglob(f".*{PART}"):
-        leftover.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # renamed meanwhile
+            if not idle or time.time() - leftover.stat().st_mtime > idle:
+                leftover.unlink()
 
 
 def sha256_bytes(data: bytes) -> str:

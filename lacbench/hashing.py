@@ -84,11 +84,17 @@ def _spectrum(grey: Array) -> NDArray[np.float64]:
     return np.asarray(dctn(small.astype(np.float64), type=2)[:LOW, :LOW], dtype=np.float64)
 
 
+def says_little(spectra: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether hashes of spectra (N, LOW²) are mostly rounding: (N,); see `is_sparse`."""
+    strength = np.abs(spectra)
+    strength[:, 0] = 0  # the mean says nothing about the drawing
+    top = strength.max(axis=1)
+    share = (strength > top[:, None] / 100).mean(axis=1)
+    return np.asarray((top < 1) | (share < SPARSE_ENERGY))
+
+
 def _says_little(spectrum: NDArray[np.float64]) -> bool:
-    strength = np.abs(spectrum)
-    strength[0, 0] = 0  # the mean says nothing about the drawing
-    top = float(strength.max())
-    return top < 1 or float((strength > top / 100).mean()) < SPARSE_ENERGY
+    return bool(says_little(spectrum.reshape(1, -1))[0])
 
 
 def _bits(spectrum: NDArray[np.float64]) -> bytes:

@@ -164,18 +164,24 @@ def write_png(path: Path, image: Array, *, bilevel: bool = False) -> None:
 def contact_sheet(images: Sequence[Array], side: int, columns: int) -> Array:
     """Lay pictures, uint8 (H, W, 3) RGB each, small in rows on grey; returns uint8 (rows · side, …, 3).
 
-    Each is shrunk so that its longest side has at most `side` less a margin of 8 pixels.
+    Each is shrunk as `thumbnail` does; who has many shrinks them as they are read.
     """
     rows = math.ceil(len(images) / columns)
     sheet = np.full((max(rows, 1) * side, columns * side, 3), 235, np.uint8)
     for number, image in enumerate(images):
-        scale = min(1.0, (side - 8) / max(image.shape[:2]))
-        width, height = (max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
-        small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+        small = thumbnail(image, side)
+        height, width = small.shape[:2]
         top = number // columns * side + (side - height) // 2
         left = number % columns * side + (side - width) // 2
         sheet[top : top + height, left : left + width] = small
     return sheet
+
+
+def thumbnail(image: Array, side: int) -> Array:
+    """Shrink uint8 (H, W, 3) so that its longest side has at most `side` less a margin of 8 pixels."""
+    scale = min(1.0, (side - 8) / max(image.shape[:2]))
+    width, height = (max(1, round(length * scale)) for length in (image.shape[1], image.shape[0]))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def encode_jpeg(image: Array, quality: int = 85) -> bytes:

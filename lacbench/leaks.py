@@ -15,14 +15,21 @@ from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_bytes
 from lacbench.filters.lineart import judge_drawing
 from lacbench.hashing import to_array
-from lacbench.images import Array, contact_sheet, decode_picture, encode_jpeg, read, read_bytes
+from lacbench.images import (
+    Array,
+    contact_sheet,
+    decode_picture,
+    encode_jpeg,
+    read_bytes,
+    thumbnail,
+)
 from lacbench.manifest import load_dataset
 from lacbench.progress import Progress, Silent
 from lacbench.recipe import DedupeSpec, FilterSpec
 from lacbench.records import Statistics
 from lacbench.search import Found, cross_pairs
 from lacbench.sources.folder import all_pictures
-from lacbench.store import statistics
+from lacbench.store import prepared, read_prepared, statistics
 
 SHOWN = 40
 """Pairs on the contact sheet at most."""
@@ -104,17 +111,24 @@ def load_entries(folder: Path, engine: Engine, progress: Progress) -> list[Entry
             for m in members
         ]
         return sorted(found, key=lambda entry: entry.name)
+    if not folder.is_dir():
+        raise InputError(
+            f"there is no folder {folder}; name a data set, a submission or a folder of pictures"
+        )
     files = sorted(
         {p.relative_to(folder) for glob in all_pictures() for p in folder.glob(glob) if p.is_file()}
     )
     measured = progress.track(
         engine.map(partial(_entry, folder.absolute()), files), f"measure {folder.name}", len(files)
     )
-    entries = [entry for entry in measured if entry is not None]
+    told = list(measured)
+    entries = [entry for entry in told if entry is not None]
     if not entries:
         raise InputError(f"{folder} holds no pictures that can be read, and no data set; name one that does")
-    if len(entries) < len(files):
-        progress.say(f"{folder}: {len(files) - len(entries)} files are no pictures that can be read")
+    if left := [file.as_posix() for file, entry in zip(files, told, strict=True) if entry is None]:
+        progress.say(
+            f"{folder}: {len(left)} files are no pictures that can be measured; {left[0]} is the first"
+        )
     return entries
 
 
@@ -123,7 +137,7 @@ def draw_leaks(files: Sequence[tuple[Path, Path]]) -> bytes:
     images: list[Array] = []
     for one, other in files[:SHOWN]:
         try:
-            images += [read(one), read(other)]
+            images += [thumbnail(read_prepared(file), SIDE) for file in (one, other)]
         except ImageError:  # gone since it was looked at
             continue
     return encode_jpeg(contact_sheet(images, SIDE, COLUMNS))
@@ -204,10 +218,10 @@ def _close(
 
 
 def _entry(folder: Path, file: Path) -> Entry | None:
-    """One picture of a folder, measured; None for what cannot be read."""
+    """One picture of a folder, measured; None for what cannot be read. An SVG is rendered."""
     try:
         data = read_bytes(folder / file)
-        told = statistics(decode_picture(data, str(file)))
+        told = statistics(decode_picture(prepared(data, str(file))[0], str(file)))
     except (ImageError, MemoryError):
         return None
     drawn = judge_drawing(told, FilterSpec()).kept

@@ -171,7 +171,7 @@ def load_pairs(folder: Path) -> tuple[Pair, ...]:
     path = folder / "pairs.parquet"
     if not path.is_file():
         raise InputError(f"{folder} has no pairs: pairs.parquet is missing; make them with `lacbench pairs`")
-    pairs = tuple(Pair(**row) for row in _rows(path, PAIRS))
+    pairs = tuple(Pair(**row) for row in _whole_rows(path, PAIRS))
     _check(path, PAIR_FORM)
     return pairs
 
@@ -252,6 +252,19 @@ def _rows(path: Path, schema: pa.Schema, columns: list[str] | None = None) -> It
             yield from batch.to_pylist()
 
 
+def _whole_rows(path: Path, schema: pa.Schema, optional: str = "") -> Iterator[dict[str, Any]]:
+    """Rows without an empty cell, of pictures with an area. Raises InputError."""
+    for number, row in enumerate(_rows(path, schema)):
+        told = ""
+        if gone := [name for name, value in row.items() if value is None and name != optional]:
+            told = f"has no {gone[0]} in row {number}, expected {schema.field(gone[0]).type}"
+        elif flat := [name for name in ("width", "height") if row[name] < 1]:
+            told = f"has {row[flat[0]]} as {flat[0]} in row {number}, expected 1 or more"
+        if told:
+            raise InputError(f"{path} {told}; build the data set again")
+        yield row
+
+
 def _check(path: Path, patterns: dict[str, str]) -> None:
     """Raise InputError unless every value of the named columns is of its form: no path may lead outside."""
     try:
@@ -271,15 +284,9 @@ def _check(path: Path, patterns: dict[str, str]) -> None:
 
 
 def _load_members(path: Path) -> tuple[Member, ...]:
-    members = []
-    for number, row in enumerate(_rows(path, MEMBERS)):
-        if gone := [name for name, value in row.items() if value is None and name != "score"]:
-            kind = MEMBERS.field(gone[0]).type
-            told = f"has no {gone[0]} in row {number}, expected {kind}"
-            raise InputError(f"{path} {told}; build the data set again")
-        members.append(_member(row))
+    members = tuple(_member(row) for row in _whole_rows(path, MEMBERS, optional="score"))
     _check(path, MEMBER_FORM)
-    return tuple(members)
+    return members
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:

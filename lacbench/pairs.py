@@ -20,6 +20,10 @@ SIZE = 512
 """Shortest side, in pixels, of the paper's pictures; XDoG runs after the resize to it."""
 
 
+IDLE = 3600.0
+"""Seconds after which a half-written drawing is a killed run's, and no other run's that is at work."""
+
+
 def make_pairs(
     dataset: Dataset,
     sigmas: Sequence[float] = SIGMAS,
@@ -30,7 +34,8 @@ def make_pairs(
     """Draw every illustration's lines: `pairs/<size>/<sigma>/<sha256>.png`, listed in `pairs.parquet`.
 
     Drawings that are there already are kept, so a killed run goes on where it was, and what it left half
-    written is removed; so are those of other sizes and thicknesses, and their rows in `pairs.parquet`.
+    written is removed by a run an hour later; kept are also those of other sizes and thicknesses, and their
+    rows in `pairs.parquet`.
 
     Args:
         dataset: a built data set; its illustrations are resized so that the shortest side has `size`
@@ -48,7 +53,7 @@ def make_pairs(
         raise InputError(f"{dataset.folder} has no illustrations to draw lines of; mend the recipe's filters")
     engine, progress = engine or Local(), progress or Silent()
     sigmas = tuple(sorted(set(sigmas)))
-    sweep(dataset.folder / "pairs")
+    sweep(dataset.folder / "pairs", IDLE)  # another run may be drawing other thicknesses
     pairs = tuple(p for m in dataset.illustrations for p in _planned(m, sigmas, size))
     missing = {p.sha256 for p in pairs if not (dataset.folder / p.path).is_file()}
     members = [m for m in dataset.illustrations if m.record.sha256 in missing]

@@ -452,7 +452,10 @@ def _sorted(found: Sequence[Found]) -> Found:
 
 def _refuse_more(total: int) -> None:
     if total > MAX_PAIRS:
-        raise InputError(f"more than {MAX_PAIRS:,} pairs are so near; group the hashes by near_edges instead")
+        raise InputError(
+            f"more than {MAX_PAIRS:,} pairs of hashes are so near; leave out repeats, lower the threshold, "
+            "or group the hashes by near_edges"
+        )
 
 
 def _words(hashes: Hashes) -> Words:

@@ -8,7 +8,9 @@ from lacbench.errors import ImageError
 from lacbench.files import md5_bytes, sha256_bytes, write_bytes
 from lacbench.images import (
     SUFFIXES,
+    Array,
     Picture,
+    decode,
     decode_picture,
     identify,
     looks_like_svg,
@@ -45,6 +47,14 @@ def prepared(data: bytes, name: str) -> tuple[bytes, str]:
     if looks_like_svg(data):
         data = render_svg(data, SVG_SIZE, name)
     return data, identify(data, name)[0]
+
+
+def read_prepared(file: Path) -> Array:
+    """A picture file, uint8 (H, W, 3) RGB, as the store would hold it: vector pictures are rendered.
+
+    Raises ImageError for what is no picture, MissingError without the renderer.
+    """
+    return decode(prepared(read_bytes(file), str(file))[0], str(file))
 
 
 def store_path(sha256: str, kind: str) -> str:

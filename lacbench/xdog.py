@@ -18,6 +18,9 @@ SIGMAS = (0.3, 0.4, 0.5)
 HARD_STEP = 1e6
 """From this φ on, the soft threshold is a step in every value that an 8-bit picture can give."""
 
+MAX_SIGMA = 1024
+"""Standard deviations of Gaussians are below this, in pixels: wider ones see no lines."""
+
 TILE = 512
 """Side in pixels of the tiles that pictures are filtered in: what filters read and write stays in cache."""
 
@@ -53,12 +56,14 @@ def xdog(
         uint8 (H, W): 0 ink, 255 paper.
 
     Raises:
-        InputError: an image of another shape or type, or sigma or k not positive.
+        InputError: an image of another shape or type, or sigma or k · sigma not in 0 to MAX_SIGMA.
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
         raise InputError(f"xdog takes uint8 (H, W) or (H, W, 3) RGB, got {image.dtype} {image.shape}")
-    if not (sigma > 0 and k > 0):
-        raise InputError(f"xdog takes a positive sigma and k, got sigma = {sigma}, k = {k}")
+    if not (0 < sigma < MAX_SIGMA and 0 < k * sigma < MAX_SIGMA):
+        raise InputError(
+            f"xdog takes a sigma and k · sigma between 0 and {MAX_SIGMA:,} pixels, got {sigma} and k = {k}"
+        )
     grey = to_grey(image)
     if phi >= HARD_STEP:
         return _drawing(grey, Step(sigma, k * sigma, tau, 255 * epsilon))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lacbench.errors import InputError
-from lacbench.xdog import Step, gaussian_kernel, reflected
+from lacbench.xdog import MAX_SIGMA, Step, gaussian_kernel, reflected
 
 GREY = (9798, 19235, 3735)
 """Weights of R, G and B in OpenCV's luma of uint8 pictures, in 2⁻¹⁵."""
@@ -39,7 +39,8 @@ def xdog_batch(
         uint8 (N, H, W) on the same device: 0 ink, 255 paper.
 
     Raises:
-        InputError: images of another shape or type, another number of sigmas, or sigma or k not positive.
+        InputError: images of another shape or type, another number of sigmas, or one of them
+            or of k · sigma not between 0 and MAX_SIGMA.
     """
     if images.dtype != torch.uint8 or not (images.ndim == 3 or (images.ndim == 4 and images.shape[1] == 3)):
         raise InputError(
@@ -48,8 +49,10 @@ def xdog_batch(
     sigmas = [float(sigma)] * len(images) if isinstance(sigma, float | int) else [float(s) for s in sigma]
     if len(sigmas) != len(images):
         raise InputError(f"xdog_batch takes one sigma or {len(images)}, one a picture, got {len(sigmas)}")
-    if not (all(s > 0 for s in sigmas) and k > 0):
-        raise InputError(f"xdog_batch takes positive sigmas and k, got sigma = {sigma}, k = {k}")
+    if not all(0 < s < MAX_SIGMA and 0 < k * s < MAX_SIGMA for s in sigmas):
+        raise InputError(
+            f"xdog_batch takes sigmas and k · sigma between 0 and {MAX_SIGMA:,} pixels, got {sigma}, k = {k}"
+        )
     grey = _to_grey(images)
     drawings = torch.empty_like(grey)
     for one in sorted(set(sigmas)):

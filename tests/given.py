@@ -14,9 +14,12 @@ class Given:
 
     state: dict[str, torch.Tensor]
     origin: str = "the test"
+    expected: str = "0"
 
     def download(self, folder: Path) -> Path:
-        return folder
+        path = folder / "given"
+        path.touch()
+        return path
 
     def tensors(self, path: Path) -> dict[str, torch.Tensor]:
         return self.state

@@ -100,8 +100,10 @@ def test_pairs_are_those_of_the_slow_way(seed: int, limit: int) -> None:
 
 def test_no_picture_no_pair() -> None:
     none = np.empty((0, KEYS, 32), np.uint8)
-    pairs, bits = crop_pairs(none, np.zeros((2, KEYS, 32), np.uint8), 32)
-    assert (pairs.shape, bits.shape) == ((0, 2), (0,))
+    some = np.zeros((2, KEYS, 32), np.uint8)
+    for a, b in ((none, some), (some, none), (none, none)):
+        pairs, bits = crop_pairs(a, b, 32)
+        assert (pairs.shape, bits.shape) == ((0, 2), (0,))
 
 
 def test_leaks_finds_crops_where_it_is_asked_to(tmp_path: Path) -> None:
@@ -146,3 +148,17 @@ def test_a_build_drops_crops_and_names_the_key(drawn_art: Path, tmp_path: Path) 
     assert (leak.reason, leak.keeper) == ("leak", told["linearts/101.png"].sha256)
     assert "a crop, padding or mirror" in leak.detail
     assert sum(dataset.dropped().values()) == 3
+
+
+def test_bare_margins_are_no_likeness() -> None:
+    """A page with marks along one edge only has windows that show nothing, as any page has."""
+    random = np.random.default_rng(0)
+    page, other = np.full((2, 600, 600, 3), 255, np.uint8)
+    for x in range(3, 597, 7):
+        top, end = (
+            (x, int(random.integers(10))),
+            (x + int(random.integers(-3, 3)), int(random.integers(12, 22))),
+        )
+        cv2.line(page, top, end, (0, 0, 0), 2)
+    cv2.putText(other, "17", (286, 596), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (0, 0, 0), 1)
+    assert crop_distance(crop_keys(page), crop_keys(other)) > 110

@@ -3,12 +3,23 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from lacbench.errors import OutputError
-from lacbench.files import atomic, make_folder, read_json, sha256_file, sha256_json, write_bytes, write_json
+from lacbench.files import (
+    PART,
+    atomic,
+    make_folder,
+    read_json,
+    sha256_file,
+    sha256_json,
+    sweep,
+    write_bytes,
+    write_json,
+)
 
 
 def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
@@ -18,6 +29,20 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
         raise RuntimeError
     assert (tmp_path / "a").read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_sweep_spares_what_somebody_may_be_writing(tmp_path: Path) -> None:
+    for name, age in (("old", 7200), ("young", 60)):
+        file = tmp_path / f"a/.{name}.png.x{PART}"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"half")
+        os.utime(file, (time.time() - age,) * 2)
+    with atomic(tmp_path / "a/b.png") as temporary:
+        temporary.write_bytes(b"whole")
+        sweep(tmp_path, 3600)
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == [f".young.png.x{PART}", "b.png"]
+    sweep(tmp_path)
+    assert [file.name for file in (tmp_path / "a").iterdir()] == ["b.png"]
 
 
 def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:

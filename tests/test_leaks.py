@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,9 @@ import numpy as np
 import pytest
 
 from lacbench.errors import InputError
-from lacbench.images import Array, read, write_png
-from lacbench.leaks import find_leaks
+from lacbench.images import Array, decode, read, render_svg, write_png
+from lacbench.leaks import draw_leaks, find_leaks
+from lacbench.recipe import DedupeSpec
 
 from made import build, draw_figure
 
@@ -66,6 +68,22 @@ def test_a_folder_without_pictures(tmp_path: Path) -> None:
         find_leaks(tmp_path, tmp_path)
 
 
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+        find_leaks(tmp_path / "nowhere", tmp_path)
+
+
+def test_large_pictures_are_drawn_in_little_memory(tmp_path: Path) -> None:
+    write_png(tmp_path / "large.png", np.zeros((2000, 2000, 3), np.uint8))
+    tracemalloc.start()
+    try:
+        draw_leaks([(tmp_path / "large.png", tmp_path / "large.png")] * 8)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * 2000 * 2000 * 3  # all at once take sixteen times as much as one
+
+
 def test_the_command_draws_them_side_by_side(tmp_path: Path) -> None:
     for seed in range(3):
         write_png(tmp_path / f"a/{seed}.png", draw_figure(seed)[0])
@@ -81,3 +99,19 @@ def test_the_command_draws_them_side_by_side(tmp_path: Path) -> None:
     (tmp_path / "leaks.jpg").unlink()
     assert subprocess.run(command, cwd=tmp_path, capture_output=True).returncode == 0
     assert not (tmp_path / "leaks.jpg").exists()
+
+
+def test_a_vector_picture_is_compared_as_it_is_rendered(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    shapes = "".join(
+        f'<circle cx="{x}" cy="{y}" r="{r}" fill="rgb({c},{255 - c},90)" stroke="black"/>'
+        for x, y, r, c in random.integers(5, 95, (12, 4)).tolist()
+    )
+    drawn = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 100 100">{shapes}</svg>'.encode()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/x.svg").write_bytes(drawn)
+    write_png(tmp_path / "b/x.png", decode(render_svg(drawn, 300)))
+    for crops in (False, True):
+        (leak,), files = find_leaks(tmp_path / "a", tmp_path / "b", DedupeSpec(crops=crops))
+        assert (leak.a, leak.b, leak.key) == ("x.svg", "x.png", "picture")
+    assert decode(draw_leaks(files)).std() > 10

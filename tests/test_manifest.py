@@ -125,6 +125,23 @@ def test_a_cell_that_is_empty_is_said(tmp_path: Path, column: str) -> None:
     assert str(error.value) == told
 
 
+@pytest.mark.parametrize("column", ["width", "height"])
+def test_a_picture_without_an_area_is_said(tmp_path: Path, column: str) -> None:
+    saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
+    file = tmp_path / "illustrations.parquet"
+    table = pq.read_table(file)
+    place = table.schema.get_field_index(column)
+    pq.write_table(table.set_column(place, table.schema.field(place), pa.array([0], pa.int32())), file)
+    with pytest.raises(InputError, match=f"has 0 as {column} in row 0, expected 1 or more; build the data"):
+        load_dataset(tmp_path)
+
+
+def test_pairs_with_an_empty_cell_are_said(tmp_path: Path) -> None:
+    save_pairs(tmp_path, [Pair(ID, None, 64, f"pairs/64/0.3/{ID}.png", 64, 64, "train")])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="has no sigma in row 0, expected double; build the data"):
+        load_pairs(tmp_path)
+
+
 def test_columns_that_are_missing_twice_there_or_strange(tmp_path: Path) -> None:
     saved(tmp_path, [Member(record(ID, bytes(32)), "train")])
     file = tmp_path / "illustrations.parquet"

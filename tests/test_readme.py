@@ -43,7 +43,7 @@ def test_the_line_can_be_walked_step_by_step(drawn_art: Path, tmp_path: Path) ->
         if step.split()[1] == "explore":  # runs until it is stopped
             continue
         done = subprocess.run(
-            runnable(step, recipe), shell=True, cwd=place, capture_output=True, text=True, timeout=200
+            runnable(step, recipe), shell=True, cwd=place, capture_output=True, text=True, timeout=600
         )
         assert done.returncode == 0, f"{step}\n{done.stderr}"
     assert (place / "report.html").is_file()

@@ -210,7 +210,7 @@ def test_a_million_equal_hashes() -> None:
     edges, distances = near_edges(table, 32)
     assert edges[:, 0].max() == distances.max() == 0
     assert np.array_equal(edges[:, 1], np.arange(1, 1_000_000))
-    with pytest.raises(InputError, match="more than 50,000,000 pairs are so near; group the hashes"):
+    with pytest.raises(InputError, match="more than 50,000,000 pairs of hashes are so near; leave out"):
         near_pairs(table, 0)
 
 

@@ -115,5 +115,5 @@ def test_other_arrays_are_refused(image: Array) -> None:
 
 
 def test_sigma_must_be_positive() -> None:
-    with pytest.raises(InputError, match="positive sigma"):
+    with pytest.raises(InputError, match="a sigma and k"):
         xdog(np.zeros((4, 4), np.uint8), 0)

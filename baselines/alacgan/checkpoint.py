@@ -85,11 +85,6 @@ def check_same_run(header: Header, expected: Header, path: Path) -> None:
         )
 
 
-def generator_part(config: Config) -> str:
-    """The part of a checkpoint that colours: `ema` where the run keeps that average, else `generator`."""
-    return "ema" if config.ema else "generator"
-
-
 def load_tensors(path: Path, prefix: str) -> dict[str, Tensor]:
     """The tensors whose names begin with `prefix.`, under the rest of their names, on the CPU.
 

@@ -30,14 +30,17 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
+    model: Literal["alacgan", "pix2pix"] = "alacgan"
+    """What is trained: the reference model, or the baseline `lacbench.baselines.pix2pix`."""
     size: Size = 512
     """Shortest side of the pictures, in pixels; a data set's pairs must have been drawn at this size."""
     crop: Positive = 512
     """Side of the square that is trained on, in pixels: 64 times a power of two."""
     generator_width: Width = 32
-    """Channels of the generator at full resolution; they double at each of the four halvings."""
+    """Channels of the generator at full resolution, which double at each of the four halvings; of pix2pix
+    after its first halving, which double three times."""
     critic_width: Width = 64
-    """Channels of the critic at full resolution."""
+    """Channels of the critic at full resolution, of pix2pix after its first halving."""
     dilations: tuple[Dilations, Dilations, Dilations, Dilations] = (LONG, MIDDLE, MIDDLE, SHORT)
     """Dilation of each block of the generator's stages, coarsest (1/16 in, 1/8 out) first, in pixels."""
     groups: tuple[Positive, Positive, Positive, Positive] = (32, 32, 32, 16)
@@ -70,7 +73,8 @@ class Config(BaseModel):
     betas: tuple[Share, Share] = (0.5, 0.9)
     """Adam's decay rates of the first and second moment."""
     adversarial_weight: Weight = 1e-4
-    """Weight of −E[D(ŷ)] in the generator's loss; the content loss has 1."""
+    """Weight of the critic's say in the generator's loss: of −E[D(ŷ)], where the content loss has 1; of
+    pix2pix's cross-entropy."""
     pixel_weight: Weight = 0.0
     """Weight of mean |ŷ − y| in the generator's loss; not in the paper, so 0 there."""
     penalty_weight: Weight = 10.0
@@ -133,18 +137,48 @@ class Config(BaseModel):
             raise ValueError(f"batch is {self.batch}; expected an even number: half of a batch has no hints")
         if self.ink[0] > self.ink[1]:
             raise ValueError(f"ink is {self.ink}; expected the lower end first")
+        self._fits_pix2pix() if self.model == "pix2pix" else self._fits_groups()
+        return self
+
+    def _fits_groups(self) -> None:
         for scale, groups in zip((8, 4, 2, 1), self.groups, strict=True):
             if self.generator_width * scale % groups:
                 raise ValueError(f"groups {groups} does not divide {self.generator_width * scale} channels")
         if self.critic_width % (2 * self.critic_groups):
             raise ValueError(f"critic_groups {self.critic_groups} does not divide {self.critic_width // 2}")
-        return self
 
+    def _fits_pix2pix(self) -> None:
+        if self.local_features != "none":
+            raise ValueError(f"local_features is {self.local_features}; pix2pix has none, expected none")
+        fields = type(self).model_fields
+        if changed := [name for name in REFERENCE if getattr(self, name) != fields[name].default]:
+            raise ValueError(f"pix2pix has no {', '.join(changed)}; leave that as it is")
+
+
+REFERENCE = (
+    "dilations", "groups", "critic_groups", "penalty_weight", "penalty_norm", "penalty", "drift_weight",
+    "drift", "initialization",
+)  # fmt: skip
+"""Fields of the reference model alone, beside `local_features`."""
 
 FREE = frozenset(
     {"keep", "loaders", "resident", "sample_every", "save_every", "validate_every", "validate_on"}
 )
 """Fields that change nothing of what is learned: a run may go on with other values of them."""
+
+PIX2PIX: Mapping[str, Any] = {
+    "model": "pix2pix",
+    "generator_width": 64,
+    "local_features": "none",
+    "hint_image": "aligned",
+    "separate_batches": False,
+    "learning_rate": 2e-4,
+    "late_learning_rate": 2e-4,
+    "betas": (0.5, 0.999),
+    "adversarial_weight": 1.0,
+    "pixel_weight": 100.0,
+}
+"""pix2pix as published (arXiv:1611.07004, sections 3.3 and 6), on the reference model's batches."""
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {
     "official": {},
@@ -184,6 +218,25 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "sample_every": 200,
         "validate_every": 0,
     },
+    "pix2pix": PIX2PIX,
+    "pix2pix-tiny": {
+        **PIX2PIX,
+        "size": 128,
+        "crop": 64,
+        "generator_width": 16,
+        "critic_width": 16,
+        "hint_spread": 0.3,
+        "steps": 1000,
+        # The paper's rate is for many more iterations.
+        "learning_rate": 1e-3,
+        "late_learning_rate": 1e-3,
+        "decay_at": 1000,
+        "threads": 1,
+        "log_every": 50,
+        "save_every": 200,
+        "sample_every": 200,
+        "validate_every": 0,
+    },
 }
 """What each preset changes of the defaults. The paper does not split its dilations: ours is a guess."""
 
@@ -202,9 +255,10 @@ def choose_preset(name: str, device: str) -> str:
     and what `choose_device` raises.
     """
     gpu = choose_device(device).type == "cuda"
-    if name and name != "tiny" and name in PRESETS and device == "auto" and not gpu:
+    small = "pix2pix-tiny" if name.startswith("pix2pix") else "tiny"
+    if name and name != small and name in PRESETS and device == "auto" and not gpu:
         raise MissingError(
-            f"the preset {name} wants a GPU, and there is none here; take --device cpu --preset tiny, or "
+            f"the preset {name} wants a GPU, and there is none here; take --device cpu --preset {small}, or "
             f"insist with --device cpu --preset {name}"
         )
     return name or ("official" if gpu else "tiny")

@@ -13,9 +13,10 @@ import torch
 from lacbench.baselines.alacgan.config import Config
 from lacbench.baselines.alacgan.data import Batch, make_batch
 from lacbench.baselines.alacgan.examples import choose_pairs, load_examples
-from lacbench.baselines.alacgan.frozen import Frozen, load_frozen
+from lacbench.baselines.alacgan.frozen import Frozen
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.baselines.alacgan.trainer import cpu_threads
+from lacbench.baselines.trainers import trainer_of
 from lacbench.devices import choose_device
 from lacbench.progress import Progress
 from lacbench.records import Dataset, Pair
@@ -57,7 +58,8 @@ def forecast(
     place = choose_device(device)
     chosen = choose_pairs(dataset, pairs, config.size)
     examples = load_examples(dataset, dict(islice(chosen.items(), 2 * config.batch)))
-    trainer = Trainer(config, frozen or load_frozen(config, progress), device=place)
+    kind = trainer_of(config)
+    trainer = kind(config, frozen or kind.load_frozen(config, progress), device=place)
     batches = partial(make_batch, examples, config)
     with cpu_threads(config.threads):
         _timed(trainer, batches)  # the first one also finds its memory and its kernels

@@ -27,7 +27,7 @@ class Meter:
 
     def take(self, number: int) -> tuple[dict[str, float], dict[str, float]]:
         """Means over `number` iterations, and the speed since the last call; counting starts again."""
-        means = {name: float(value) / number for name, value in self._sums.items()}
+        means = {name: float(value) / number for name, value in sorted(self._sums.items())}
         seconds = max(self._seconds, 1e-9)
         rate, waiting = self._count / seconds, self._waited / seconds
         losses = ", ".join(f"{name} {value:.3g}" for name, value in means.items())

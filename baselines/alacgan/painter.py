@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill, generator_part, load_header, load_tensors
+from lacbench.baselines.alacgan.checkpoint import CHECKPOINT, fill, load_header, load_tensors
 from lacbench.baselines.alacgan.frozen import load_local, load_local_of
-from lacbench.baselines.alacgan.networks import make_generator
 from lacbench.baselines.alacgan.official import load_official
 from lacbench.baselines.painting import Network, hint_map
 from lacbench.baselines.tiles import Floats
+from lacbench.baselines.trainers import trainer_of
 from lacbench.devices import choose_device
 from lacbench.errors import InputError
 
@@ -66,8 +66,8 @@ def load_trained(model: Path) -> Trained:
     if file.suffix in OFFICIAL:
         return _load_official(file)
     header = load_header(file)
-    generator = make_generator(header.config)
-    fill(generator, load_tensors(file, generator_part(header.config)), file)
+    generator = trainer_of(header.config).make_generator(header.config)
+    fill(generator, load_tensors(file, "ema") or load_tensors(file, "generator"), file)
     colorizer = Colorizer(generator, load_local_of(header, file))
     told = {"config": header.config.model_dump(mode="json"), "step": header.step, "data": header.data}
     local = Path(header.config.local_features).name

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lacbench.baselines.alacgan import distributed, fast, losses
@@ -23,9 +23,10 @@ from lacbench.baselines.alacgan.checkpoint import (
 from lacbench.baselines.alacgan.config import Config
 from lacbench.baselines.alacgan.data import Batch, mixing
 from lacbench.baselines.alacgan.fast import Calls, Iterate, Terms
-from lacbench.baselines.alacgan.frozen import Frozen
-from lacbench.baselines.alacgan.networks import Critic, initialize, make_critic, make_generator
+from lacbench.baselines.alacgan.frozen import Frozen, load_frozen
+from lacbench.baselines.alacgan.networks import initialize, make_critic, make_generator
 from lacbench.baselines.alacgan.watch import NonFinite, Watch
+from lacbench.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class View:
     batch: Batch
     """The batch, on the device."""
     condition: Tensor
-    """What the critic is given beside the colour: local features, or the line art."""
+    """What the critic is given beside the colour: here local features, or the line art."""
     fake: Tensor
     """ŷ: the generator's colours, (N, 3, H, W) in [-1, 1]."""
 
@@ -43,7 +44,9 @@ class View:
 class Trainer:
     """Networks and optimizers, and one iteration.
 
-    Of several processes (see `distributed`) each makes one, and is given its share of every batch.
+    Of several processes (see `distributed`) each makes one, and is given its share of every batch. This is
+    the reference model's; another one's says in the static methods what it is made of, and in `_view`,
+    `_critic_step` and `_generator_terms` what it learns.
     """
 
     def __init__(
@@ -56,17 +59,42 @@ class Trainer:
         self.weights = frozen.digests
         self.perceptual = frozen.perceptual.to(self.device)
         self.local = frozen.local_features.to(self.device) if frozen.local_features else None
-        self.generator = make_generator(config)
-        self.critic: Critic | None = make_critic(config) if config.adversarial else None
+        self.generator = self.make_generator(config)
+        self.critic = self.make_critic(config) if config.adversarial else None
         self.adams = dict[str, torch.optim.Adam]()
         self.watch = Watch(self.device, lags=self.device.type == "cuda")
         for name, network in self._networks().items():
-            initialize(network, random, config.initialization)
+            self.initialize(network, random, config)
             network.to(self.device)
             self.adams[name] = fast.make_adam(network, config, self.device)
             if config.fused_adam and self.watch.lags:
                 self.adams[name].found_inf = self.watch.found  # type: ignore[attr-defined]
         self._iterate: Iterate | None = None
+
+    @staticmethod
+    def load_frozen(config: Config, progress: Progress | None = None) -> Frozen:
+        """The networks that are not trained; see `frozen.load_frozen`."""
+        return load_frozen(config, progress)
+
+    @staticmethod
+    def make_generator(config: Config) -> nn.Module:
+        """The configuration's generator, with PyTorch's own initial weights."""
+        return make_generator(config)
+
+    @staticmethod
+    def make_critic(config: Config) -> nn.Module:
+        """The configuration's critic, with PyTorch's own initial weights."""
+        return make_critic(config)
+
+    @staticmethod
+    def initialize(network: nn.Module, random: torch.Generator, config: Config) -> None:
+        """Draw a network's first weights."""
+        initialize(network, random, config.initialization)
+
+    @staticmethod
+    def chance(config: Config, step: int) -> Tensor:
+        """A step's random numbers beside its batches', (batch, …) on the CPU: here the penalty's α."""
+        return mixing(config, step)
 
     def step(self, batches: Callable[[int], Batch]) -> Terms:
         """One iteration: a critic step, then a generator step.
@@ -88,28 +116,28 @@ class Trainer:
         """
         config = self.config
         held = [batches(number).to(self.device) for number in self._numbers(self.done)]
-        alpha = mixing(config, self.done)[self.share].to(self.device)
+        chance = self.chance(config, self.done)[self.share].to(self.device)
         rate = config.learning_rate if self.done < config.decay_at else config.late_learning_rate
         for adam in self.adams.values():
             fast.set_rate(adam, rate)
         if self._iterate is None:
-            self._iterate = self._prepare(held, alpha)
-        terms = self._iterate(held, alpha)
+            self._iterate = self._prepare(held, chance)
+        terms = self._iterate(held, chance)
         self.done += 1
         if self.watch.lags and (self.done % config.log_every == 0 or self.done == config.steps):
             self.check(batches)
         return terms
 
-    def iterate(self, calls: Calls, batches: Sequence[Batch], alpha: Tensor) -> Terms:
+    def iterate(self, calls: Calls, batches: Sequence[Batch], chance: Tensor) -> Terms:
         """One iteration on the device, without a word to the host."""
         if len(batches) == 2:
             with torch.no_grad():
-                view = self._view(calls, batches[0])
-            terms = self._critic_step(calls, view, alpha)
-            view, critic_terms = self._view(calls, batches[1]), terms
+                view = self._view(calls, batches[0], chance)
+            terms = self._critic_step(calls, view, chance)
+            view, critic_terms = self._view(calls, batches[1], chance), terms
         else:
-            view = self._view(calls, batches[0])
-            critic_terms = self._critic_step(calls, view, alpha) if self.critic is not None else {}
+            view = self._view(calls, batches[0], chance)
+            critic_terms = self._critic_step(calls, view, chance) if self.critic is not None else {}
         terms = critic_terms | self._generator_step(calls, view)
         self.watch.count()
         return terms
@@ -120,7 +148,7 @@ class Trainer:
             return 2 * step, 2 * step + 1
         return (step,)
 
-    def _prepare(self, batches: Sequence[Batch], alpha: Tensor) -> Iterate:
+    def _prepare(self, batches: Sequence[Batch], chance: Tensor) -> Iterate:
         """How iterations are computed from now on; see `fast`."""
         config = self.config
         calls = fast.plain_calls(config, self.generator, self.critic, self.perceptual, self.local)
@@ -131,9 +159,9 @@ class Trainer:
         def make() -> Iterate:
             swift = partial(self.iterate, fast.fast_calls(calls, config, self.device))
             settled = fast.with_settings(swift, tf32=config.tf32)
-            return fast.Graph(settled, batches, alpha) if config.cuda_graphs else settled
+            return fast.Graph(settled, batches, chance) if config.cuda_graphs else settled
 
-        iterate = fast.verified(config, self.adams, plain, make, batches, alpha)
+        iterate = fast.verified(config, self.adams, plain, make, batches, chance)
         self.watch.reset(self.done)
         return iterate
 
@@ -148,7 +176,7 @@ class Trainer:
             batch = batches(self._numbers(good)[-1])
             raise NonFinite(good + 1, ["found on the device"], batch)
 
-    def _view(self, calls: Calls, batch: Batch) -> View:
+    def _view(self, calls: Calls, batch: Batch, chance: Tensor) -> View:
         local = calls.local_features(batch.line_art) if calls.local_features is not None else None
         fake = calls.generator(batch.line_art, batch.hint, local)
         return View(batch, batch.line_art if local is None else local, fake)
@@ -172,6 +200,16 @@ class Trainer:
         return self._descend("critic", total, terms, view.batch)
 
     def _generator_step(self, calls: Calls, view: View) -> Terms:
+        if self.critic is not None:
+            self.critic.requires_grad_(False)
+        total, terms = self._generator_terms(calls, view)
+        told = self._descend("generator", total, terms, view.batch)
+        if self.critic is not None:
+            self.critic.requires_grad_(True)
+        return told
+
+    def _generator_terms(self, calls: Calls, view: View) -> tuple[Tensor, Terms]:
+        """The generator's loss, and the terms of it that are told."""
         config, fake, real = self.config, view.fake, view.batch.color
         with torch.no_grad():
             wanted = calls.perceptual(real)
@@ -180,14 +218,10 @@ class Trainer:
             "pixel": functional.l1_loss(fake, real),
         }
         total = terms["content"] + config.pixel_weight * terms["pixel"]
-        if self.critic is not None and calls.critic is not None:
-            self.critic.requires_grad_(False)
+        if calls.critic is not None:
             terms["adversarial"] = -calls.critic(fake, view.condition).mean()
             total = total + config.adversarial_weight * terms["adversarial"]
-        told = self._descend("generator", total, terms, view.batch)
-        if self.critic is not None:
-            self.critic.requires_grad_(True)
-        return told
+        return total, terms
 
     def _descend(self, name: str, loss: Tensor, terms: Mapping[str, Tensor], batch: Batch) -> Terms:
         """Differentiate, average over the processes, look at the numbers, change the weights."""
@@ -224,5 +258,5 @@ class Trainer:
         self.watch.reset(self.done)
         self._iterate = None  # a recorded graph has the old moments' places
 
-    def _networks(self) -> dict[str, torch.nn.Module]:
+    def _networks(self) -> dict[str, nn.Module]:
         return {"generator": self.generator} | ({} if self.critic is None else {"critic": self.critic})

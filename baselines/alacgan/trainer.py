@@ -16,7 +16,7 @@ from lacbench.baselines.alacgan.config import Config, differing, parse_config
 from lacbench.baselines.alacgan.ema import Ema
 from lacbench.baselines.alacgan.examples import choose_pairs, data_digest
 from lacbench.baselines.alacgan.failure import FAILED, write_failed
-from lacbench.baselines.alacgan.frozen import Frozen, load_frozen
+from lacbench.baselines.alacgan.frozen import Frozen
 from lacbench.baselines.alacgan.interrupts import Interrupts
 from lacbench.baselines.alacgan.loader import Loader, open_loader
 from lacbench.baselines.alacgan.logs import BOARD, LOG, Log
@@ -25,6 +25,7 @@ from lacbench.baselines.alacgan.prepare import open_examples
 from lacbench.baselines.alacgan.step import Trainer
 from lacbench.baselines.alacgan.validation import OUTPUTS, SAMPLES, Looks
 from lacbench.baselines.alacgan.watch import NonFinite
+from lacbench.baselines.trainers import trainer_of
 from lacbench.devices import choose_device
 from lacbench.errors import InputError, RecipeError
 from lacbench.files import make_folder, sweep, write_json
@@ -49,7 +50,7 @@ def train(
     frozen: Frozen | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Train the reference model on a data set's training illustrations.
+    """Train the reference model, or a baseline, on a data set's training illustrations.
 
     Run again on the same folder, it goes on from the last checkpoint, and ends where the uninterrupted run
     would have, to the bit on a CPU; a finished run is returned at once. Ctrl-C and SIGTERM end it after the
@@ -107,11 +108,13 @@ def _train(
                 looks.look(done, log, progress)
         progress.say(f"train: {out} is finished, {config.steps} iterations")
         return out
-    trainer = Trainer(config, frozen or load_frozen(config, progress), data, place)
+    kind = trainer_of(config)
+    trainer = kind(config, frozen or kind.load_frozen(config, progress), data, place)
     run = Run(trainer, looks, progress)
     if checkpoint:
         run.load(checkpoint)
     examples = open_examples(dataset, chosen, progress)
+    distributed.barrier()  # else one finds the folder as another has just begun it
     if distributed.is_main():
         begin(out, config, data, done)
     last = config.steps if max_steps is None else min(config.steps, done + max_steps)

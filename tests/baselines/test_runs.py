@@ -62,7 +62,7 @@ def same(one: Path, other: Path) -> bool:
     return equal and read_log(one) == read_log(other)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ema": 0.9}])
+@pytest.mark.parametrize("changes", [{}, {"ema": 0.9, "loaders": 2}, {"adversarial": False}])
 def test_max_steps_and_a_signal_lose_nothing(data, tmp_path: Path, changes: dict[str, object]) -> None:
     settings = config(log_every=2, **changes)
     whole = train(*data, settings, tmp_path / "whole", frozen=frozen())
@@ -337,7 +337,8 @@ def test_the_command(data, tmp_path: Path) -> None:
 
     def run(*more: str) -> tuple[int, str]:
         done = CliRunner().invoke(main, [*words, *options, *more])
-        return done.exit_code, done.stdout
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done.exit_code, done.stdout or done.stderr
 
     code, told = run("--dry-run")
     assert (code, told.startswith("3 iterations on 12 pictures: 0:00:0")) == (0, True)
