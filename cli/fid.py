@@ -37,18 +37,18 @@ def fid(
     pytorch-fid writes it.
     """
     from lacbench.metrics.fid import fid
-    from lacbench.scorecard import score
+    from lacbench.metrics.registry import fid_figure
+    from lacbench.scorecard import make_card, open_dataset, save_card
 
     if card and infinity:
         raise click.UsageError("a card holds no FID∞; leave out --card or --infinity")
-    if card:
-        result = score(
-            submission, reference, card, name=name, hints=hints, device=device, progress=listener()
-        )
-    elif name or hints:
+    if (name or hints) and not card:
         raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
-    else:
-        result = fid(submission, reference, device=device, infinity=infinity, progress=listener())
+    against = open_dataset(reference) if card else reference
+    result = fid(submission, against, device=device, infinity=infinity, progress=listener())
+    if card and not isinstance(against, Path):
+        figures = {"fid": fid_figure(result)}
+        save_card(card, make_card(submission, against, figures, name=name, hints=hints, device=device))
     if result.warning:
         click.echo(f"lacbench: {result.warning}", err=True)
     if as_json:
