@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @click.option(
     "--metrics",
     metavar="A,B,…",
-    help="Only these: fid, kid, prdc, lines, bleeding, hints, colorfulness, paired, lpips-alex, lpips-vgg.  "
-    "[default: all that apply, but lpips-vgg]",
+    help="Only these, or single figures of theirs: fid, kid, prdc, lines, bleeding, hints, colorfulness, "
+    "paired, lpips-alex, lpips-vgg.  [default: all that apply, but lpips-vgg]",
 )
 @click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
@@ -56,23 +56,25 @@ def score(
         save_card(out, card)
     if as_json:
         print_json(card_json(card))
-        return
-    _print(card)
-    if out:
-        click.echo(out)
+    else:
+        _print(card)
+        if out:
+            click.echo(out)
+    for key, figure in card.metrics.items():
+        if "warning" in figure:
+            click.echo(f"lacbench: {key}: {figure['warning']}", err=True)
 
 
 def _print(card: "ScoreCard") -> None:
-    """The figures as a table; what to know of them on stderr."""
+    """The figures as a table."""
     width = max(map(len, card.metrics), default=0)
+    click.echo(f"{'':{width}}  {'value':>8} ± standard error")
     for name, figure in card.metrics.items():
         value, error = figure["value"], figure["standard_error"]
         shown = "–" if value is None else f"{value:.4g}"
         spread = "" if error is None else f"± {error:.2g}"
         better = f"{figure['better']} is better" if figure["better"] else ""
         click.echo(f"{name:{width}}  {shown:>8} {spread:9} {better:16}  {_count(figure)}".rstrip())
-        if "warning" in figure:
-            click.echo(f"lacbench: {name}: {figure['warning']}", err=True)
 
 
 def _count(figure: Any) -> str:

@@ -15,7 +15,7 @@ from lacbench.files import write_json
 from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
 from lacbench.metrics.features import Pictures
-from lacbench.metrics.registry import Context, Figure, Metric, chosen
+from lacbench.metrics.registry import METRICS, Context, Figure, Figures, Metric, chosen
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
 from lacbench.submission import check_hints, hints_digest, told_hints, told_weights
@@ -70,8 +70,9 @@ def score(
     Args:
         submission: folder of the outputs, one for each line art.
         reference: the data set, or its folder.
-        metrics: names of the metrics; by default the usual ones, as far as they can be taken. Those that
-            cannot, as the data set lacks what they need or weights cannot be fetched, are on the card too.
+        metrics: names of metrics or of their figures; by default the usual ones, as far as they can be
+            taken. Those that cannot, as the data set lacks what they need or weights cannot be fetched, are
+            on the card too.
         name: the method's name; by default the submission folder's.
         hints: the hints that the method was given, by line art.
         device: torch's name for the place where networks run.
@@ -89,11 +90,13 @@ def score(
         check_hints(submission, hints, dataset)
     figures: dict[str, Figure] = {}
     not_measured = {}
-    for metric in wanted:
-        reason = _take(metric, context, figures, strict=metrics is not None)
-        if reason:
-            not_measured[metric.name] = reason
-            context.progress.say(f"score: {metric.name} is not measured: {reason}")
+    for metric, names in wanted.items():
+        taken = _take(METRICS[metric], context, strict=metrics is not None)
+        if isinstance(taken, str):
+            not_measured[metric] = taken
+            context.progress.say(f"score: {metric} is not measured: {taken}")
+        else:
+            figures |= {name: figure for name, figure in taken.items() if name in names}
     digests = {"submission": Pictures.of(paths).digest}
     if hints is not None:
         digests["hints"] = hints_digest(hints, dataset)
@@ -136,7 +139,7 @@ def open_dataset(reference: Path | Dataset) -> Dataset:
     if not (reference / "illustrations.parquet").is_file():
         raise InputError(
             f"a score card names the data set it is of, and {reference} is none: expected a folder that "
-            f"`lacbench build-dataset` made, got {_kind(reference)}; name one, or score without a card"
+            f"`lacbench build-dataset` made, got {_kind(reference)}; name one"
         )
     return load_dataset(reference)
 
@@ -177,21 +180,19 @@ def load_card(path: Path) -> ScoreCard:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error
 
 
-def _take(metric: Metric, context: Context, figures: dict[str, Figure], *, strict: bool) -> str:
-    """Take a metric's figures; why they could not be taken, unless `strict`: then raise."""
+def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:
+    """A metric's figures, or why they cannot be taken; raises where that is so and `strict`."""
     reason = metric.lacks(context)
     if reason and strict:
         raise InputError(
             f"{metric.name} cannot be measured on {context.dataset.folder}: {reason}; choose other metrics"
         )
-    if not reason:
-        try:
-            figures.update(metric.measure(context))
-        except (FetchError, MissingError) as error:
-            if strict:
-                raise
-            reason = str(error)
-    return reason
+    try:
+        return reason or metric.measure(context)
+    except (FetchError, MissingError) as error:
+        if strict:
+            raise
+        return str(error)
 
 
 def _texts(raw: Mapping[str, Any], key: str) -> dict[str, str]:

@@ -242,6 +242,13 @@ def test_few_of_many_dropped_pictures_are_shown(tmp_path: Path, dataset: Dataset
     assert sum(a["alt"] == "dropped picture faded" for a in page.all("img")) == DROPPED
 
 
+def test_a_card_of_many_metrics_is_made_again_by_score(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, "ours")
+    many = replace(good, metrics={**good.metrics, "kid": good.fid})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [many]))
+    assert "lacbench score outputs/ours data -o cards/ours.json --hints hints.json" in page.text
+
+
 def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset) -> None:
     good = card(tmp_path, dataset)
     refused = {

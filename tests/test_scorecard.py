@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from lacbench import scorecard
 from lacbench.baselines.colorize import colorize, find_linearts
+from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
 from lacbench.hints import choose_hints
@@ -33,7 +35,7 @@ LIGHT = ("lines", "bleeding", "colorfulness", "paired")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Four drawn true pairs, and six illustrations of other figures."""
-    folder = tmp_path_factory.mktemp("art")
+    folder = tmp_path_factory.mktemp("paired")
     for seed in range(10):
         color, lines = draw_figure(seed)
         write_png(folder / f"color/{seed}.png", color)
@@ -143,9 +145,12 @@ def test_what_cannot_be_taken_is_said_or_refused(
     dataset: Dataset, true: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = {name: METRICS[name] for name in ("lines", "hints")}
+    metrics["far"] = Metric("far", ("far",), no_weights)
+    metrics["rare"] = Metric("rare", ("rare",), no_weights, usual=False)
+    monkeypatch.setattr(scorecard, "METRICS", metrics)
     monkeypatch.setattr(
         "lacbench.metrics.registry.METRICS",
-        {**metrics, "far": Metric("far", no_weights), "rare": Metric("rare", no_weights, usual=False)},
+        metrics,
     )
     listener = Listener()
     card = score(true, dataset, progress=listener)
@@ -157,7 +162,7 @@ def test_what_cannot_be_taken_is_said_or_refused(
     with pytest.raises(FetchError):
         score(true, dataset, metrics=["rare"])
     with pytest.raises(
-        InputError, match="no metric is called 'fidd', 'x'; expected some of lines, hints, far"
+        InputError, match="no metric is called 'fidd', 'x'; expected some of far, rare, lines"
     ):
         score(true, dataset, metrics=["x", "fidd", "lines"])
     with pytest.raises(InputError, match="no metric is called nothing"):
@@ -228,3 +233,28 @@ def test_other_files_are_no_cards(tmp_path: Path, text: str) -> None:
     (tmp_path / "card.json").write_text(text)
     with pytest.raises(InputError, match="is no score card"):
         load_card(tmp_path / "card.json")
+
+
+def test_single_figures_can_be_asked_for(dataset: Dataset, true: Path) -> None:
+    card = score(true, dataset, metrics=["ssim", "line-recall", "psnr"])
+    assert list(card.metrics) == ["line-recall", "psnr", "ssim"]
+
+
+def test_every_metric_names_the_figures_that_it_gives(dataset: Dataset, true: Path) -> None:
+    context = Context(true, dataset, hints=choose_hints(dataset, 3, 1))
+    for name in (*LIGHT, "hints"):
+        assert tuple(METRICS[name].measure(context)) == METRICS[name].figures
+
+
+def test_the_command_prints_a_table_or_the_card(dataset: Dataset, true: Path, tmp_path: Path) -> None:
+    words = ["score", str(true), str(dataset.folder), "--metrics", "ssim, line-f", "--name", "True"]
+    done = CliRunner().invoke(main, [*words, "-o", str(tmp_path / "card.json")])
+    assert done.exit_code == 0, done.output
+    assert "line-f" in done.stdout and "4 pictures" in done.stdout and "± " in done.stdout
+    told = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert set(told["metrics"]) == {"line-f", "ssim"} and told["lacbench_card"] == 2
+    card = load_card(tmp_path / "card.json")
+    assert (card.name, card.metrics["ssim"]["value"]) == ("True", told["metrics"]["ssim"]["value"])
+    done = CliRunner().invoke(main, [*words[:3], "--metrics", "hints"])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("lacbench: hints cannot be measured")

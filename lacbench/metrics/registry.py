@@ -117,7 +117,9 @@ class Metric:
     """Figures that are measured in one go."""
 
     name: str
-    """What `--metrics` calls it."""
+    """What `--metrics` calls all of them."""
+    figures: tuple[str, ...]
+    """Their names."""
     measure: Callable[[Context], Figures]
     """Takes them, by the figure's name; raises what its parts raise."""
     lacks: Callable[[Context], str] = lambda _: ""
@@ -136,21 +138,24 @@ def averaged(taken: Mean, better: Better, **more: object) -> Figure:
     return Figure(taken.value, better, taken.standard_error, interval, taken.n, told)
 
 
-def chosen(names: Iterable[str] | None) -> list[Metric]:
-    """The metrics of these names, in the registry's order; of None the usual ones.
+def chosen(names: Iterable[str] | None) -> dict[str, set[str]]:
+    """Metrics by name, in the registry's order, with the figures that are wanted of each; of None the usual.
 
-    Raises InputError for unknown names, or no name.
+    A name is a metric's, for all its figures, or a figure's. Raises InputError for unknown names, or no name.
     """
     if names is None:
-        return [metric for metric in METRICS.values() if metric.usual]
+        return {metric.name: set(metric.figures) for metric in METRICS.values() if metric.usual}
     wanted = set(names)
-    unknown = sorted(wanted - set(METRICS))
+    unknown = sorted(wanted - {name for m in METRICS.values() for name in (m.name, *m.figures)})
     if unknown or not wanted:
+        several = (f"{m.name} ({', '.join(m.figures)})" for m in METRICS.values() if m.figures != (m.name,))
+        single = (m.name for m in METRICS.values() if m.figures == (m.name,))
         raise InputError(
             f"no metric is called {', '.join(map(repr, unknown)) or 'nothing'}; expected some of "
-            f"{', '.join(METRICS)}"
+            f"{', '.join((*single, *several))}"
         )
-    return [metric for name, metric in METRICS.items() if name in wanted]
+    taken = {m.name: {f for f in m.figures if wanted & {f, m.name}} for m in METRICS.values()}
+    return {name: figures for name, figures in taken.items() if figures}
 
 
 def fid_figure(result: FidResult) -> Figure:
@@ -285,16 +290,16 @@ def _without_pairs(context: Context) -> str:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("fid", _fid, _enough(2)),
-        Metric("kid", _kid, _enough(2)),
-        Metric("prdc", _prdc, _enough(DENSITY_K + 1)),
-        Metric("lines", _lines),
-        Metric("bleeding", _bleeding),
-        Metric("hints", _hints, _without_hints),
-        Metric("colorfulness", _colorfulness),
-        Metric("paired", _paired, _without_pairs),
-        Metric("lpips-alex", _lpips("alexnet"), _without_pairs),
-        Metric("lpips-vgg", _lpips("vgg16"), _without_pairs, usual=False),
+        Metric("fid", ("fid",), _fid, _enough(2)),
+        Metric("kid", ("kid",), _kid, _enough(2)),
+        Metric("prdc", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
+        Metric("lines", ("line-f", "line-precision", "line-recall"), _lines),
+        Metric("bleeding", ("bleeding",), _bleeding),
+        Metric("hints", ("hint-difference", "hint-reach"), _hints, _without_hints),
+        Metric("colorfulness", ("colorfulness",), _colorfulness),
+        Metric("paired", tuple(PAIRED), _paired, _without_pairs),
+        Metric("lpips-alex", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
+        Metric("lpips-vgg", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
     )
 }
 """The metrics by name, in the order that a card has them."""
