@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 )
 @click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
-@click.option("--device", default="cpu", show_default=True, help="Where networks run: cpu, cuda, cuda:1 …")
+@click.option("--device", default="cpu", show_default=True, help="Where networks run: auto, cpu, cuda …")
 @json_option
 def score(
     submission: Path,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lacbench
+from lacbench.devices import choose_device
 from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
 from lacbench.hints import Hints
@@ -75,7 +76,7 @@ def score(
             on the card too.
         name: the method's name; by default the submission folder's.
         hints: the hints that the method was given, by line art.
-        device: torch's name for the place where networks run.
+        device: torch's name for the place where networks run, or `auto`.
         progress: who listens.
 
     Raises:
@@ -84,6 +85,7 @@ def score(
         FetchError, MissingError: of a metric that was asked for by name.
     """
     dataset = open_dataset(reference)
+    device = str(choose_device(device)) if device == "auto" else device
     context = Context(submission, dataset, hints, device, progress or Silent())
     wanted, paths = chosen(metrics), context.outputs.values()
     if hints is not None:

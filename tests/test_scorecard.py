@@ -185,6 +185,7 @@ def test_features_are_compared_as_fid_compares_them(dataset: Dataset, true: Path
     assert card.fid["protocol"] == "pytorch-fid/on-white" and card.fid["n"] == (4, 10)
     assert card.fid["digests"][0] == card.digests["submission"]
     assert "fewer than the 2,048" in card.fid["warning"]
+    assert card.metrics["kid"]["protocol"].startswith(card.fid["protocol"] + ";")
     assert card.metrics["kid"]["weights_sha256"] == card.fid["weights_sha256"]
     with pytest.raises(InputError, match="4 line arts and 10 illustrations; it needs 6 of each"):
         score(true, dataset, metrics=["prdc"])

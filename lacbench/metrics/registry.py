@@ -20,7 +20,7 @@ from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
 from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
 from lacbench.metrics.features import Pictures, cached_features
-from lacbench.metrics.fid import ON_WHITE, FidResult, fid, find
+from lacbench.metrics.fid import FidResult, fid, find
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
@@ -32,6 +32,8 @@ from lacbench.records import Dataset
 from lacbench.submission import outputs_of
 
 T = TypeVar("T")
+FEATURES = "pytorch-fid/on-white"
+"""Protocol of the features that KID and PRDC are taken of: FID's own."""
 Better = Literal["higher", "lower", ""]
 """Which values are better; empty where neither are."""
 
@@ -173,7 +175,7 @@ def _fid(context: Context) -> Figures:
 
 def _kid(context: Context) -> Figures:
     result = kid(*context.features())
-    told = {"protocol": f"{ON_WHITE}; all pairs, no subsets", "weights_sha256": weights.digest("inception")}
+    told = {"protocol": f"{FEATURES}; all pairs, no subsets", "weights_sha256": weights.digest("inception")}
     return {"kid": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
 
 
@@ -183,7 +185,7 @@ def _prdc(context: Context) -> Figures:
     for name, k in (
         ("precision", PRECISION_K), ("recall", PRECISION_K), ("density", DENSITY_K), ("coverage", DENSITY_K)
     ):  # fmt: skip
-        told = {"protocol": f"{ON_WHITE}; k = {k}", "weights_sha256": weights.digest("inception")}
+        told = {"protocol": f"{FEATURES}; k = {k}", "weights_sha256": weights.digest("inception")}
         figures[name] = Figure(getattr(result, name), "higher", None, None, result.n, told)
     return figures
 
