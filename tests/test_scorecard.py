@@ -155,9 +155,14 @@ def test_what_cannot_be_taken_is_said_or_refused(
     listener = Listener()
     card = score(true, dataset, progress=listener)
     assert list(card.metrics) == ["line-f", "line-precision", "line-recall"]
-    assert card.not_measured == {"hints": "no hints; --hints FILE", "far": "the weights could not be fetched"}
+    assert card.not_measured == {
+        "hints": "none are given (--hints FILE)",
+        "far": "the weights could not be fetched",
+    }
     assert listener.said == [f"score: {k} is not measured: {v}" for k, v in card.not_measured.items()]
-    with pytest.raises(InputError, match=r"hints cannot be measured on .*: no hints; --hints FILE; choose"):
+    with pytest.raises(
+        InputError, match=r"hints cannot be measured on .*: none are given \(--hints FILE\); choose"
+    ):
         score(true, dataset, metrics=["hints"])
     with pytest.raises(FetchError):
         score(true, dataset, metrics=["rare"])

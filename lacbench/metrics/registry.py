@@ -280,7 +280,11 @@ def _enough(fewest: int) -> Callable[[Context], str]:
 
 
 def _without_hints(context: Context) -> str:
-    return "" if any((context.hints or {}).get(key) for key in context.linearts) else "no hints; --hints FILE"
+    return (
+        ""
+        if any((context.hints or {}).get(key) for key in context.linearts)
+        else "none are given (--hints FILE)"
+    )
 
 
 def _without_pairs(context: Context) -> str:
