@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -57,8 +57,14 @@ bench-collect: $(READY)  ## collecting against img2dataset, on the same local se
 bench-cluster: $(READY)  ## two workers against one, on a local Dask cluster and without
 	$(BIN)/python benchmarks/cluster.py
 
+bench-faults: $(READY)  ## what faults do to line fidelity, hint adherence, bleeding (ART=folder, PAIRS=data set)
+	$(BIN)/python benchmarks/faults.py $(ART) $(if $(PAIRS),--pairs $(PAIRS))
+
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)
+
+bench-frechet: $(READY)  ## the Fréchet distance against SciPy's square root of a matrix
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/frechet.py
 
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)

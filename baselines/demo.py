@@ -14,12 +14,14 @@ from lacbench.engine import Engine
 from lacbench.errors import InputError
 from lacbench.files import sha256_json
 from lacbench.hints import Hints, choose_hints, save_hints
+from lacbench.metrics.fid import fid
+from lacbench.metrics.registry import fid_figure
 from lacbench.pairs import make_pairs
 from lacbench.progress import Progress
 from lacbench.recipe import Recipe
 from lacbench.records import Dataset
 from lacbench.report import write_report
-from lacbench.scorecard import ScoreCard, load_card, score
+from lacbench.scorecard import ScoreCard, make_card, save_card
 
 PRESET = "tiny"
 """Preset of the reference model that a CPU trains in minutes."""
@@ -95,8 +97,9 @@ def _score(method: Method, dataset: Dataset, size: int, out: Path, progress: Pro
     linearts = {m.record.sha256: dataset.file(m) for m in dataset.linearts}
     folder = out / "outputs" / method.name
     submission = colorize(method.model, linearts, folder, hints=method.hints, size=size, progress=progress)
-    path = out / "cards" / f"{method.name}.json"
-    hinted = method.hints is not None
-    result = score(submission, dataset, path, name=method.name, hints=hinted, progress=progress)
+    result = fid(submission, dataset, progress=progress)
     progress.say(f"fid: {method.name} {result.value:.1f}")
-    return load_card(path)
+    figures = {"fid": fid_figure(result)}
+    card = make_card(submission, dataset, figures, name=method.name, hints=method.hints is not None)
+    save_card(out / "cards" / f"{method.name}.json", card)
+    return card

@@ -8,15 +8,12 @@ from numpy.typing import NDArray
 
 from lacbench.hints import Hint
 from lacbench.images import Array
+from lacbench.regions import regions
 
 Floor = Callable[[Array, Sequence[Hint]], Array]
 """Line art uint8 (H, W), 0 ink, 255 paper, and hints → uint8 (H, W, 3) RGB."""
 
 PAPER = (255, 255, 255)
-GAP = 2
-"""Breaks in a line up to this many pixels do not join two regions."""
-INK_TONE = 160
-"""Pixels darker than this, in 0–255, bound a region."""
 
 
 def grey(line_art: Array, hints: Sequence[Hint]) -> Array:
@@ -54,20 +51,6 @@ def flood_fill(line_art: Array, hints: Sequence[Hint]) -> Array:
         inside = [h.color for h, place in zip(hints, places, strict=True) if labels[place] == label]
         palette[label] = np.mean(inside, axis=0)
     return _inked(_spread(palette[labels], labels), line_art)
-
-
-def regions(line_art: Array) -> NDArray[np.int32]:
-    """Label (H, W) of each pixel's region: areas of paper apart from each other by lines; 0 is line.
-
-    Lines are closed over gaps of GAP pixels first, so that a small break does not join two regions.
-    """
-    ink = (line_art < INK_TONE).astype(np.uint8)
-    margin = np.pad(ink, GAP)  # else closing joins lines to the picture's own edge
-    closed = cv2.morphologyEx(margin, cv2.MORPH_CLOSE, np.ones((GAP + 1, GAP + 1), np.uint8))[
-        GAP:-GAP, GAP:-GAP
-    ]
-    _, labels = cv2.connectedComponents(1 - closed, connectivity=4)
-    return np.asarray(labels, dtype=np.int32)
 
 
 def _spread(colors: NDArray[np.float64], labels: NDArray[np.int32]) -> NDArray[np.float64]:

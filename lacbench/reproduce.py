@@ -12,6 +12,7 @@ from lacbench.hints import Hints, choose_hints
 from lacbench.recipe import folder_recipe, load_recipe
 from lacbench.records import Dataset, Pair
 from lacbench.scorecard import ScoreCard
+from lacbench.submission import SUBMISSION
 
 FLOORS = ("grey", "mean-hint", "nearest-hint", "flood-fill")
 """Names of the floors: no models, but what any model must beat."""
@@ -88,14 +89,17 @@ def _names(cards: Sequence[ScoreCard]) -> list[str]:
 
 def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
     """Colour the line arts with the card's method, and score the outputs."""
-    told = read_json(card.submission / "submission.json")
+    told = read_json(card.submission / SUBMISSION)
     told = told if isinstance(told, dict) else {}
     floor = str(told.get("model", card.name.lower()))
     model = floor if floor in FLOORS else RUN if told else ""
     given = " --hints hints.json" if card.hints or model in FLOORS[1:] else ""
     out, file = shlex.quote(f"outputs/{name}"), shlex.quote(f"cards/{name}.json")
     title = "" if card.name == name else f" --name={shlex.quote(card.name)}"
-    score = f"lacbench fid {out} data --card {file}{title}{' --hints' * card.hints}"
+    if set(card.metrics) <= {"fid"}:
+        score = f"lacbench fid {out} data --card {file}{title}{' --hints' * card.hints}"
+    else:
+        score = f"lacbench score {out} data -o {file}{title}{' --hints hints.json' * card.hints}"
     if not model:
         return [Step(score, "these outputs were not made by lacbench: put them there first")]
     size = told["size"] if isinstance(told.get("size"), int) or told.get("size") == "original" else size

@@ -2,22 +2,27 @@
 
 import json
 import os
-from collections.abc import Mapping
+import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from lacbench.errors import InputError
-from lacbench.files import read_json, write_json
+import lacbench
+from lacbench.devices import choose_device
+from lacbench.errors import FetchError, InputError, MissingError
+from lacbench.files import write_json
+from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
-from lacbench.metrics.fid import FidResult, fid
-from lacbench.progress import Progress
+from lacbench.metrics.features import Pictures
+from lacbench.metrics.registry import METRICS, Context, Figure, Figures, Metric, chosen
+from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
+from lacbench.submission import check_hints, hints_digest, told_hints, told_weights
 
-SUBMISSION = "submission.json"
-"""The file beside a submission's outputs that says what made them."""
-VERSION = 1
-"""Version of the card's layout."""
+VERSION = 2
+"""Version of the card's layout. Cards of version 1, which hold an FID alone, are still read."""
 
 
 @dataclass(frozen=True)
@@ -32,103 +37,185 @@ class ScoreCard:
     """Whether the method was given colour hints."""
     dataset: str
     """Digest of the data set whose line arts it coloured and whose illustrations it is compared with."""
-    fid: dict[str, Any]
-    """What `lacbench fid --json` prints: metric, value, standard_error, interval, n, protocol …"""
+    metrics: Mapping[str, Mapping[str, Any]]
+    """What is told of each figure: value, better, standard_error, interval, n, and more; see `Figure`."""
     weights: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the frozen weights in the method, by their name, as its submission.json tells; empty for a
     method that tells of none."""
+    not_measured: Mapping[str, str] = field(default_factory=dict)
+    """Why a metric was not taken, by its name."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of what was scored: `submission` (see `Pictures.digest`), and `hints` where they are known."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Versions of lacbench, Python, NumPy and Torch; the device."""
+
+    @property
+    def fid(self) -> Mapping[str, Any]:
+        """What `lacbench fid --json` prints: metric, value, standard_error, interval, n, protocol …; empty
+        where it was not taken."""
+        return self.metrics.get("fid", {})
 
 
 def score(
     submission: Path,
     reference: Path | Dataset,
-    card: Path,
+    *,
+    metrics: Sequence[str] | None = None,
+    name: str = "",
+    hints: Hints | None = None,
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> ScoreCard:
+    """Score a submission's outputs by the metrics of `lacbench.metrics.registry`.
+
+    Args:
+        submission: folder of the outputs, one for each line art.
+        reference: the data set, or its folder.
+        metrics: names of metrics or of their figures; by default the usual ones, as far as they can be
+            taken. Those that cannot, as the data set lacks what they need or weights cannot be fetched, are
+            on the card too.
+        name: the method's name; by default the submission folder's.
+        hints: the hints that the method was given, by line art.
+        device: torch's name for the place where networks run, or `auto`.
+        progress: who listens.
+
+    Raises:
+        InputError: no data set, outputs missing or too many, other hints than those of the submission, an
+            unknown metric, or one that was asked for and cannot be taken.
+        FetchError, MissingError: of a metric that was asked for by name.
+    """
+    dataset = open_dataset(reference)
+    device = str(choose_device(device)) if device == "auto" else device
+    context = Context(submission, dataset, hints, device, progress or Silent())
+    wanted, paths = chosen(metrics), context.outputs.values()
+    if hints is not None:
+        check_hints(submission, hints, dataset)
+    figures: dict[str, Figure] = {}
+    not_measured = {}
+    for metric, names in wanted.items():
+        taken = _take(METRICS[metric], context, strict=metrics is not None)
+        if isinstance(taken, str):
+            not_measured[metric] = taken
+            context.progress.say(f"score: {metric} is not measured: {taken}")
+        else:
+            figures |= {name: figure for name, figure in taken.items() if name in names}
+    digests = {"submission": Pictures.of(paths).digest}
+    if hints is not None:
+        digests["hints"] = hints_digest(hints, dataset)
+    hinted = hints is not None or bool(told_hints(submission))
+    return make_card(
+        submission, dataset, figures, name=name, hints=hinted, digests=digests, not_measured=not_measured,
+        device=device,
+    )  # fmt: skip
+
+
+def make_card(
+    submission: Path,
+    dataset: Dataset,
+    figures: Mapping[str, Figure],
     *,
     name: str = "",
     hints: bool = False,
+    digests: Mapping[str, str] | None = None,
+    not_measured: Mapping[str, str] | None = None,
     device: str = "cpu",
-    progress: Progress | None = None,
-) -> FidResult:
-    """FID of a submission from a data set's illustrations, written down as a score card.
-
-    Args:
-        submission: folder of the outputs.
-        reference: the data set, or its folder.
-        card: the card's file.
-        name: the method's name; by default the submission folder's.
-        hints: whether the method was given colour hints.
-        device: torch's name for the place where the network runs.
-        progress: who listens.
-
-    Returns:
-        What the card holds; `load_card` reads it back.
-
-    Raises:
-        InputError: the reference is no data set, or what `fid` raises.
-        OutputError: the card cannot be written.
-    """
-    dataset = reference if isinstance(reference, Dataset) else _dataset(reference)
-    result = fid(submission, dataset, device=device, progress=progress)
-    name = name or submission.resolve().name
-    told = ScoreCard(name, submission, hints, dataset.digest, result.as_json(), _weights(submission))
-    save_card(card, told)
-    return result
+) -> ScoreCard:
+    """A card with these figures, and what the submission and this machine tell."""
+    return ScoreCard(
+        name=name or submission.resolve().name,
+        submission=submission,
+        hints=hints,
+        dataset=dataset.digest,
+        metrics={key: figure.as_json() for key, figure in figures.items()},
+        weights=told_weights(submission),
+        not_measured=not_measured or {},
+        digests=digests or {},
+        environment=_environment(device),
+    )
 
 
-def _weights(submission: Path) -> dict[str, str]:
-    """What the submission tells of frozen weights; nothing where it tells nothing of that form."""
-    try:
-        told = read_json(submission / SUBMISSION)["weights"]
-        return {str(name): str(sha256) for name, sha256 in told.items()}
-    except (TypeError, KeyError, AttributeError, RecursionError):
-        return {}
-
-
-def _dataset(folder: Path) -> Dataset:
-    if not (folder / "illustrations.parquet").is_file():
+def open_dataset(reference: Path | Dataset) -> Dataset:
+    """The data set that a card is of. Raises InputError for a path that is none."""
+    if isinstance(reference, Dataset):
+        return reference
+    if not (reference / "illustrations.parquet").is_file():
         raise InputError(
-            f"a score card names the data set it is of, and {folder} is none: expected a folder that "
-            f"`lacbench build-dataset` made, got {_kind(folder)}; name one, or score without a card"
+            f"a score card names the data set it is of, and {reference} is none: expected a folder that "
+            f"`lacbench build-dataset` made, got {_kind(reference)}; name one"
         )
-    return load_dataset(folder)
+    return load_dataset(reference)
+
+
+def save_card(path: Path, card: ScoreCard) -> None:
+    """Write the card, atomically; the submission's folder is kept relative to the card's own."""
+    shown = Path(os.path.relpath(card.submission.resolve(), path.resolve().parent))
+    write_json(path, {**card_json(card), "submission": shown.as_posix()})
+
+
+def card_json(card: ScoreCard) -> dict[str, Any]:
+    """The card as JSON; the submission's folder as it was named."""
+    told = {**vars(card), "submission": card.submission.as_posix()}
+    plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in told.items()}
+    return {"lacbench_card": VERSION, **plain}
+
+
+def load_card(path: Path) -> ScoreCard:
+    """Read a card of version 1 or 2. Raises InputError for anything else."""
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+        version = raw["lacbench_card"]
+        if version not in (1, VERSION):
+            raise ValueError(f"version {version}, expected 1 or {VERSION}")
+        metrics = {"fid": raw["fid"]} if version == 1 else raw["metrics"]
+        return ScoreCard(
+            name=str(raw["name"]),
+            submission=(path.parent / raw["submission"]).resolve(),
+            hints=bool(raw["hints"]),
+            dataset=str(raw["dataset"]),
+            metrics={str(name): dict(figure) for name, figure in metrics.items()},
+            weights=_texts(raw, "weights"),
+            not_measured=_texts(raw, "not_measured"),
+            digests=_texts(raw, "digests"),
+            environment=_texts(raw, "environment"),
+        )
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error
+
+
+def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:
+    """A metric's figures, or why they cannot be taken; raises where that is so and `strict`."""
+    reason = metric.lacks(context)
+    if reason and strict:
+        raise InputError(
+            f"{metric.name} cannot be measured on {context.dataset.folder}: {reason}; choose other metrics"
+        )
+    try:
+        return reason or metric.measure(context)
+    except (FetchError, MissingError) as error:
+        if strict:
+            raise
+        return str(error)
+
+
+def _texts(raw: Mapping[str, Any], key: str) -> dict[str, str]:
+    return {str(name): str(text) for name, text in raw.get(key, {}).items()}
+
+
+def _environment(device: str) -> dict[str, str]:
+    told = {"lacbench": lacbench.__version__, "python": platform.python_version(), "device": device}
+    for package in ("numpy", "torch"):
+        try:
+            told[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            told[package] = "not installed"
+    if device.startswith("cuda"):
+        import torch
+
+        told["gpu"] = torch.cuda.get_device_name(device)
+    return told
 
 
 def _kind(path: Path) -> str:
     if path.is_dir():
         return "a folder without illustrations.parquet"
     return "a file" if path.exists() else "nothing there"
-
-
-def save_card(path: Path, card: ScoreCard) -> None:
-    """Write the card, atomically; the submission's folder is kept relative to the card's own."""
-    shown = Path(os.path.relpath(card.submission.resolve(), path.resolve().parent))
-    write_json(
-        path,
-        {
-            "lacbench_card": VERSION,
-            "name": card.name,
-            "submission": shown.as_posix(),
-            "hints": card.hints,
-            "dataset": card.dataset,
-            "fid": card.fid,
-            "weights": dict(card.weights),
-        },
-    )
-
-
-def load_card(path: Path) -> ScoreCard:
-    """Read a card. Raises InputError for anything else, or a card of another version."""
-    try:
-        raw = json.loads(path.read_text("utf-8"))
-        if raw["lacbench_card"] != VERSION:
-            raise ValueError(f"version {raw['lacbench_card']}, expected {VERSION}")
-        return ScoreCard(
-            name=str(raw["name"]),
-            submission=(path.parent / raw["submission"]).resolve(),
-            hints=bool(raw["hints"]),
-            dataset=str(raw["dataset"]),
-            fid=dict(raw["fid"]),
-            weights={str(name): str(sha256) for name, sha256 in raw.get("weights", {}).items()},
-        )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error

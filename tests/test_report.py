@@ -100,7 +100,7 @@ def card(folder: Path, dataset: Dataset, name: str = "grey", value: float = 120.
     fid = {"metric": "fid", "value": value, "standard_error": 3.0, "interval": [value - 6, value + 6],
            "n": [n, n + 5], "protocol": "pytorch-fid", "weights_sha256": "ab" * 32,
            "digests": ["cd" * 32, "ef" * 32]}  # fmt: skip
-    return ScoreCard(name, folder / name[:4], True, dataset.digest, fid)
+    return ScoreCard(name, folder / name[:4], True, dataset.digest, {"fid": fid})
 
 
 class Reader(HTMLParser):
@@ -242,13 +242,20 @@ def test_few_of_many_dropped_pictures_are_shown(tmp_path: Path, dataset: Dataset
     assert sum(a["alt"] == "dropped picture faded" for a in page.all("img")) == DROPPED
 
 
+def test_a_card_of_many_metrics_is_made_again_by_score(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, "ours")
+    many = replace(good, metrics={**good.metrics, "kid": good.fid})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [many]))
+    assert "lacbench score outputs/ours data -o cards/ours.json --hints hints.json" in page.text
+
+
 def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset) -> None:
     good = card(tmp_path, dataset)
     refused = {
         "no score cards": [],
         "of another data set: expected digest": [replace(good, dataset="0" * 64)],
-        "KeyError 'n'": [replace(good, fid={k: v for k, v in good.fid.items() if k != "n"})],
-        "ValueError nan": [replace(good, fid={**good.fid, "value": float("nan")})],
+        "KeyError 'n'": [replace(good, metrics={"fid": {k: v for k, v in good.fid.items() if k != "n"}})],
+        "ValueError nan": [replace(good, metrics={"fid": {**good.fid, "value": float("nan")}})],
     }
     for words, cards in refused.items():
         with pytest.raises(InputError, match=words):
@@ -259,7 +266,9 @@ def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset
 def test_without_interval_and_across_protocols(tmp_path: Path, dataset: Dataset) -> None:
     good = card(tmp_path, dataset, value=0.0)
     bare = {**good.fid, "standard_error": None, "interval": None, "n": [None, 8], "protocol": "clean-fid"}
-    page = Reader(write_report(tmp_path / "r.html", dataset, (), [good, replace(good, fid=bare)]))
+    page = Reader(
+        write_report(tmp_path / "r.html", dataset, (), [good, replace(good, metrics={"fid": bare})])
+    )
     assert "These figures do not compare." in page.text and "? against 8" in page.text
 
 

@@ -11,10 +11,11 @@ import sys
 import tarfile
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -305,12 +306,12 @@ def test_python_without_pip_is_told_how_to_get_it(registry: Path, tmp_path: Path
 # Reading the originals.
 
 
-def vgg16(seed: int = 0) -> dict[str, torch.Tensor]:
-    """VGG16 in miniature: every layer has 2 channels in and 3 out."""
+def vgg16(seed: int = 0, layers: tuple[str, ...] = originals.VGG16_LAYERS) -> dict[str, torch.Tensor]:
+    """VGG16, or another network, in miniature: every layer has 2 channels in and 3 out."""
     generator = torch.Generator().manual_seed(seed)
     return {
         f"{layer}.{part}": torch.randn(shape, generator=generator)
-        for layer in originals.VGG16_LAYERS
+        for layer in layers
         for part, shape in (("weight", (3, 2, 3, 3)), ("bias", (3,)))
     }
 
@@ -320,21 +321,31 @@ def pickled(value: object) -> bytes:
     return pickle.dumps(value, protocol=3).replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
 
 
-def test_vgg16_is_the_same_by_both_routes(tmp_path: Path) -> None:
-    expected = vgg16()
+@pytest.mark.parametrize(
+    ("names", "network", "readers"),
+    [
+        (originals.VGG16_LAYERS, "VGG16_0", (originals.read_vgg16_checkpoint, originals.read_vgg16_flax)),
+        (
+            originals.ALEXNET_LAYERS,
+            "AlexNet_0",
+            (originals.read_alexnet_checkpoint, originals.read_alexnet_flax),
+        ),
+    ],
+)
+def test_networks_are_the_same_by_both_routes(
+    tmp_path: Path, names: tuple[str, ...], network: str, readers: tuple[Callable[..., Any], ...]
+) -> None:
+    expected = vgg16(layers=names)
     (tmp_path / "torch").write_bytes(saved({**expected, "classifier.0.weight": torch.zeros(2)}))
     layers = {
         f"Conv_{i}": {
             "kernel": expected[f"{layer}.weight"].permute(2, 3, 1, 0).numpy().copy(),
             "bias": expected[f"{layer}.bias"].numpy(),
         }
-        for i, layer in enumerate(originals.VGG16_LAYERS)
+        for i, layer in enumerate(names)
     }
-    (tmp_path / "flax").write_bytes(pickled({"VGG16_0": layers}))
-    for got in (
-        originals.read_vgg16_checkpoint(tmp_path / "torch"),
-        originals.read_vgg16_flax(tmp_path / "flax"),
-    ):
+    (tmp_path / "flax").write_bytes(pickled({network: layers}))
+    for got in (readers[0](tmp_path / "torch"), readers[1](tmp_path / "flax")):
         assert got.keys() == expected.keys()
         assert all(torch.equal(got[name], expected[name]) for name in expected)
 
@@ -477,7 +488,7 @@ def test_weights_import_on_the_command_line(cache: Path, tmp_path: Path) -> None
     assert (done.exit_code, done.stdout) == (0, f"{cache / 'illustration2vec.safetensors'}\n")
     assert "their authors publish no SHA-256" in done.stderr
     listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
-    assert [row["cached"] for row in listed] == [False, False, True]
+    assert [row["name"] for row in listed if row["cached"]] == ["illustration2vec"]
 
 
 # The command line.
@@ -486,20 +497,20 @@ def test_weights_import_on_the_command_line(cache: Path, tmp_path: Path) -> None
 def test_weights_list_says_what_is_here() -> None:
     done = CliRunner().invoke(main, ["weights", "list"])
     assert done.exit_code == 0
-    assert [line.split()[:3] for line in done.output.splitlines()] == [
-        ["inception", "not", "here"],
-        ["vgg16", "not", "here"],
-        ["illustration2vec", "not", "here"],
-    ]
+    expected = [[name, "not", "here"] for name in weights.WEIGHTS]
+    assert [line.split()[:3] for line in done.output.splitlines()] == expected
     listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
-    assert [set(row) for row in listed] == [{"name", "purpose", "license", "citation", "size", "cached"}] * 3
+    assert [row["name"] for row in listed] == list(weights.WEIGHTS)
+    assert {frozenset(row) for row in listed} == {
+        frozenset({"name", "purpose", "license", "citation", "size", "cached"})
+    }
 
 
 def test_weights_fetch_of_an_unknown_name_is_one_sentence() -> None:
     done = CliRunner().invoke(main, ["weights", "fetch", "x"])
     assert (done.exit_code, done.output) == (
         1,
-        "lacbench: no weights are called 'x'; expected one of inception, vgg16, illustration2vec\n",
+        f"lacbench: no weights are called 'x'; expected one of {', '.join(weights.WEIGHTS)}\n",
     )
 
 
@@ -524,3 +535,16 @@ def test_illustration2vec_comes_for_real() -> None:
         pytest.skip(f"no route to the weights from here: {error}")
     assert listener.said[-1].endswith("as users reported")
     assert all(tensor.isfinite().all() and tensor.std() > 0 for tensor in tensors.values())
+
+
+@pytest.mark.parametrize("name", ["alexnet", "lpips-alex", "lpips-vgg"])
+@pytest.mark.network
+def test_weights_of_lpips_come_for_real(name: str) -> None:
+    try:
+        tensors = weights.load(name)
+    except FetchError as error:
+        pytest.skip(f"no route to the weights from here: {error}")
+    assert weights.fetch(name).stat().st_size == weights.WEIGHTS[name].size
+    if name != "alexnet":  # people found more difference where there was more
+        assert list(tensors) == [f"lin{i}" for i in range(5)]
+        assert all(tensor.ndim == 1 and (tensor >= 0).all() for tensor in tensors.values())

@@ -1,32 +1,22 @@
-"""The Fréchet Inception distance between two sets of pictures, with its standard error.
-
-d² = |m₁ − m₂|² + tr S₁ + tr S₂ − 2 tr (S₁S₂)^½ (Dowson and Landau 1982; Heusel et al. 2017)
-
-For any factors with FᵀF = S the last trace is the sum of the singular values of F₁F₂ᵀ: real and not negative
-whatever the covariances are, where the square root of the matrix S₁S₂ turns complex or breaks down.
-"""
+"""The Fréchet Inception distance of two sets of pictures, with its standard error (Heusel et al., 2017)."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.files import sha256_file
 from lacbench.images import read
 from lacbench.metrics.features import DIMENSIONS, PROTOCOL, SUFFIXES, Pictures, cached_features
-from lacbench.metrics.statistics import Features, FeatureStatistics, Floats, same_dimensions
+from lacbench.metrics.frechet import frechet_distance, limit, standard_error
+from lacbench.metrics.statistics import Features, FeatureStatistics, Z
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
 ON_WHITE = f"{PROTOCOL}/on-white"
 """The protocol with a data set: transparency is laid on white there, where pytorch-fid drops it."""
-ROUNDING = 1e-7
-"""Rounding of the distance relative to the sum of its terms, at worst (a singular covariance alone)."""
-Z = 1.959963984540054
-"""The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
 
 @dataclass(frozen=True)
@@ -51,29 +41,64 @@ class FidResult:
     """What was compared: see `Pictures.digest`; for a statistics file its SHA-256."""
     warning: str
     """What to know before quoting the value; empty when there is nothing."""
+    infinity: float | None = None
+    """FID∞: the value with infinitely many pictures in the first set; None where not asked for."""
+    bias: float | None = None
+    """The value less FID∞."""
 
     def as_json(self) -> dict[str, object]:
-        """The fields that scripts may rely on: all but the warning."""
-        return {name: value for name, value in vars(self).items() if name != "warning"}
+        """The fields that scripts may rely on: all but the warning, and FID∞ only where it was asked for."""
+        without = {"warning"} | ({"infinity", "bias"} if self.infinity is None else set())
+        return {name: value for name, value in vars(self).items() if name not in without}
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """FIDs of one submission by a protocol that draws at random, once for each seed."""
+
+    values: tuple[float, ...]
+    """The FIDs, one or more."""
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return float(np.mean(self.values))
+
+    @property
+    def variance(self) -> float:
+        """Their variance, divided by their number: AlacGAN's published code prints NumPy's `var`."""
+        return float(np.var(self.values))
+
+    def as_json(self) -> dict[str, object]:
+        """What scripts may rely on."""
+        return {"mean": self.mean, "variance": self.variance, "values": list(self.values)}
 
 
 def fid(
-    a: Path | Dataset, b: Path | Dataset, *, device: str = "cpu", progress: Progress | None = None
+    a: Path | Dataset,
+    b: Path | Dataset,
+    *,
+    device: str = "cpu",
+    infinity: bool = False,
+    progress: Progress | None = None,
 ) -> FidResult:
     """FID of a set of pictures `a` against a reference `b`, by the protocol `pytorch-fid`.
 
     Each is a flat folder of pictures, decoded as pytorch-fid does; a data set or its folder, of which the
     illustrations count, with transparency laid on white; or a `.npz` of statistics. `device` is torch's name
-    for the place where the network runs.
+    for the place where the network runs. With `infinity` also FID∞ is estimated (`frechet.limit`).
 
     Raises InputError for a path that is none of these, fewer than two pictures, or unreadable ones (they are
-    named), and what `weights.fetch` raises.
+    named), for FID∞ of statistics or of fewer than six pictures, and what `weights.fetch` raises.
     """
     sources = find(a), find(b)
     sides = [_measure(source, device, progress) for source in sources]
     (first, features), (second, _) = sides
     value = frechet_distance(first, second)
     error = None if features is None else standard_error(features, first, second)
+    if infinity and features is None:
+        raise InputError(f"FID∞ needs pictures; {a} has statistics only; name the folder that they are of")
+    endless = limit(features, second) if infinity and features is not None else None
     return FidResult(
         metric="fid",
         value=value,
@@ -84,72 +109,9 @@ def fid(
         weights_sha256=weights.digest("inception") if any(isinstance(s, Pictures) for s in sources) else "",
         digests=(_digest(sources[0]), _digest(sources[1])),
         warning=_warning(first.n, second.n),
+        infinity=endless.value if endless else None,
+        bias=endless.bias if endless else None,
     )
-
-
-def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
-    """The squared Fréchet distance between the Gaussians with these statistics; never NaN, never complex.
-
-    Identical statistics give 0 up to rounding. A result that rounding alone took below 0 is returned as 0.
-    Raises InputError when the dimensions differ or a covariance is none.
-    """
-    same_dimensions(a, b)
-    difference = a.mean - b.mean
-    terms = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance)
-    alive = _alive(a, b)
-    cross = np.linalg.svd(factor(a, alive) @ factor(b, alive).T, compute_uv=False).sum()
-    value = float(terms - 2 * cross)
-    return 0.0 if -ROUNDING * terms < value < 0 else value
-
-
-def standard_error(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> float:
-    """Standard error of the FID over draws of the first set, from its influence function: sd(IF) / √n.
-
-    `features` (n, D) are those that `a` was made of. See `influence`.
-    """
-    return float(influence(features, a, b).std(ddof=1) / np.sqrt(len(features)))
-
-
-def influence(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> Floats:
-    """Influence (n,) on the FID of each of the features (n, D) that `a` was made of; they sum to 0.
-
-    IF(x) = 2 (x − m)ᵀ(m − m₂) + (x − m)ᵀ(I − T)(x − m) − mean, with T = S₂^½ (S₂^½ S S₂^½)^−½ S₂^½, the
-    optimal transport from the first Gaussian to the second. For any factor FᵀF = S₂ also T = Fᵀ(F S Fᵀ)^−½ F,
-    so that with P = (x − m)Fᵀ, one row a picture, (x − m)ᵀT(x − m) is the diagonal of √(n − 1) (P Pᵀ)^½.
-    Eigenvalues below 1e-10 of the largest are left out.
-    """
-    centred, alive = features - a.mean, _alive(a, b)
-    projected = centred[:, alive] @ factor(b, alive).T
-    n, dimensions = projected.shape
-    gram = projected @ projected.T if n <= dimensions else projected.T @ projected
-    values, vectors = np.linalg.eigh(gram)
-    kept = values > 1e-10 * values.max(initial=0)
-    values, vectors = values[kept], vectors[:, kept]
-    left = vectors if n <= dimensions else projected @ vectors / np.sqrt(values)
-    transported = np.sqrt(n - 1) * (left**2 @ np.sqrt(values))
-    raw = 2 * centred @ (a.mean - b.mean) + (centred**2).sum(axis=1) - transported
-    return np.asarray(raw - raw.mean(), dtype=np.float64)
-
-
-def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
-    """F (R, D') with FᵀF = the covariance of the features that are `alive` (D,), D' of them.
-
-    The centred features themselves where they are at hand, else Cholesky's factor, else, for a singular
-    covariance, the one from its eigenvectors. Raises InputError for a clearly negative eigenvalue.
-    """
-    if statistics.rows is not None:
-        return statistics.rows[:, alive]
-    covariance = statistics.covariance[np.ix_(alive, alive)]
-    try:
-        return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-6 * values[-1]:
-        raise InputError(
-            f"the statistics' sigma is no covariance: expected no negative eigenvalue, got {values[0]:.3g}; "
-            "compute it again"
-        )
-    return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T, dtype=np.float64)
 
 
 def find(source: Path | Dataset) -> Pictures | Path:
@@ -204,11 +166,6 @@ def _measure(
         return FeatureStatistics.load(source), None
     features = cached_features(source, device=device, progress=progress)
     return FeatureStatistics.from_features(features), features
-
-
-def _alive(a: FeatureStatistics, b: FeatureStatistics) -> NDArray[np.bool_]:
-    """Features (D,) that vary in both sets; a dead one adds nothing to the cross term and stops Cholesky."""
-    return np.asarray((np.diagonal(a.covariance) > 0) & (np.diagonal(b.covariance) > 0))
 
 
 def _digest(source: Pictures | Path) -> str:

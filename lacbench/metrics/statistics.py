@@ -13,6 +13,8 @@ from lacbench.files import atomic
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
+Z = 1.959963984540054
+"""The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,7 @@ def test_the_whole_line(drawn_art: Path, tmp_path: Path) -> None:
     assert done.fid["grey"] == pytest.approx(fid(out / "outputs/grey", out / "data").value, rel=1e-6)
     card = json.loads((out / "cards/grey.json").read_text())
     assert card["dataset"] == dataset.digest
-    assert card["fid"]["n"] == [5, 12]
+    assert card["metrics"]["fid"]["n"] == [5, 12]
     page = done.report.read_text()
     assert all(name in page for name in METHODS)
     assert "not a ranking" in page

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lacbench.baselines.floors import FLOORS, flood_fill, grey, mean_hint, nearest_hint, regions
+from lacbench.baselines.floors import FLOORS, flood_fill, grey, mean_hint, nearest_hint
 from lacbench.hints import Hint
+from lacbench.regions import regions
 
 from made import draw_figure
 

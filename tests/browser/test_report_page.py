@@ -29,7 +29,7 @@ def report(tmp_path: Path, drawn_art: Path) -> Path:
             write_png(tmp_path / name / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
     fid = {"value": 99.5, "standard_error": 4.0, "interval": [91.7, 107.3], "n": [5, 12],
            "protocol": "pytorch-fid", "weights_sha256": "ab" * 32, "digests": ["cd" * 32] * 2}  # fmt: skip
-    cards = [ScoreCard(name, tmp_path / name, True, dataset.digest, fid) for name in METHODS]
+    cards = [ScoreCard(name, tmp_path / name, True, dataset.digest, {"fid": fid}) for name in METHODS]
     hints = choose_hints(dataset, 5, seed=0)
     return write_report(tmp_path / "report.html", dataset, pairs, cards, hints=hints)
 

@@ -1,0 +1,311 @@
+"""The metrics that `lacbench score` takes: what each needs, and the figures that it gives.
+
+A metric is one line in METRICS: its name, a function from a context to figures, and what it lacks there.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from scipy.special import stdtrit
+
+from lacbench import weights
+from lacbench.errors import InputError
+from lacbench.hints import Hints
+from lacbench.images import Array, read
+from lacbench.lineart import colorfulness
+from lacbench.metrics.adherence import hints_of
+from lacbench.metrics.bleeding import bleeding_of
+from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
+from lacbench.metrics.features import Pictures, cached_features
+from lacbench.metrics.fid import FidResult, fid, find
+from lacbench.metrics.kid import kid
+from lacbench.metrics.lines import lines_of
+from lacbench.metrics.lpips import LINEAR, Lpips, Network
+from lacbench.metrics.paired import matched, ms_ssim, psnr, psnr_lab, ssim
+from lacbench.metrics.prdc import DENSITY_K, PRECISION_K, prdc
+from lacbench.metrics.statistics import Features
+from lacbench.progress import Progress, Silent
+from lacbench.records import Dataset
+from lacbench.submission import outputs_of
+
+T = TypeVar("T")
+FEATURES = "pytorch-fid/on-white"
+"""Protocol of the features that KID and PRDC are taken of: FID's own."""
+Better = Literal["higher", "lower", ""]
+"""Which values are better; empty where neither are."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What there is to measure a submission by."""
+
+    submission: Path
+    """Folder of the outputs."""
+    dataset: Dataset
+    """Whose line arts they are."""
+    hints: Hints | None = None
+    """The hints that the method was given, where it was given some and they are known."""
+    device: str = "cpu"
+    """Torch's name for the place where networks run."""
+    progress: Progress = field(default_factory=Silent)
+    """Who listens."""
+
+    @cached_property
+    def outputs(self) -> dict[str, Path]:
+        """The outputs by the line art's sha256; raises as `outputs_of` does."""
+        return outputs_of(self.submission, self.dataset)
+
+    @cached_property
+    def linearts(self) -> dict[str, Path]:
+        """The line arts by their sha256."""
+        return {m.record.sha256: self.dataset.file(m) for m in self.dataset.linearts}
+
+    @cached_property
+    def truths(self) -> dict[str, Path]:
+        """The true coloured versions by the line art's sha256, of one aspect with it."""
+        found = {}
+        for lineart in self.dataset.linearts:
+            truth = self.dataset.truth(lineart)
+            if truth is not None:
+                shapes = [(m.record.statistics.width, m.record.statistics.height) for m in (lineart, truth)]
+                ratio = shapes[0][0] * shapes[1][1] / (shapes[0][1] * shapes[1][0])
+                if abs(ratio - 1) <= ASPECT:
+                    found[lineart.record.sha256] = self.dataset.file(truth)
+        return found
+
+    @cached_property
+    def true_pairs(self) -> int:
+        """How many true pairs there are, also those of two aspects."""
+        return sum(self.dataset.truth(m) is not None for m in self.dataset.linearts)
+
+    def features(self) -> tuple[Features, Features]:
+        """Inception features of the outputs, and of the illustrations."""
+        sides = [s for s in (find(self.submission), find(self.dataset)) if isinstance(s, Pictures)]
+        first, second = (cached_features(s, device=self.device, progress=self.progress) for s in sides)
+        return first, second
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number, with what is needed to quote it."""
+
+    value: float | None
+    """The number; None where nothing could be measured."""
+    better: Better
+    """Which values are better."""
+    standard_error: float | None
+    """Standard error over draws of the outputs; None where it is unknown."""
+    interval: tuple[float, float] | None
+    """95% interval; None without a standard error."""
+    n: int | tuple[int | None, int | None]
+    """Pictures measured; of a comparison of two sets, those in each."""
+    more: Mapping[str, object] = field(default_factory=dict)
+    """What else the card tells: protocol, digests of weights …"""
+
+    def as_json(self) -> dict[str, Any]:
+        """The figure as it stands on a card."""
+        told = {name: value for name, value in vars(self).items() if name != "more"}
+        return {**told, **self.more}
+
+
+Figures = Mapping[str, Figure]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Figures that are measured in one go."""
+
+    name: str
+    """What `--metrics` calls all of them."""
+    figures: tuple[str, ...]
+    """Their names."""
+    measure: Callable[[Context], Figures]
+    """Takes them, by the figure's name; raises what its parts raise."""
+    lacks: Callable[[Context], str] = lambda _: ""
+    """Why it cannot be taken there: empty where it can."""
+    usual: bool = True
+    """Whether it is taken unless others are asked for."""
+
+
+def averaged(taken: Mean, better: Better, **more: object) -> Figure:
+    """A figure that is a mean over pictures; its 95% interval is Student's."""
+    told = {**more, "left_out": taken.left_out} if taken.left_out else more
+    interval = None
+    if taken.value is not None and taken.standard_error is not None:
+        reach = float(stdtrit(taken.n - 1, 0.975)) * taken.standard_error
+        interval = taken.value - reach, taken.value + reach
+    return Figure(taken.value, better, taken.standard_error, interval, taken.n, told)
+
+
+def chosen(names: Iterable[str] | None) -> dict[str, set[str]]:
+    """Metrics by name, in the registry's order, with the figures that are wanted of each; of None the usual.
+
+    A name is a metric's, for all its figures, or a figure's. Raises InputError for unknown names, or no name.
+    """
+    if names is None:
+        return {metric.name: set(metric.figures) for metric in METRICS.values() if metric.usual}
+    wanted = set(names)
+    unknown = sorted(wanted - {name for m in METRICS.values() for name in (m.name, *m.figures)})
+    if unknown or not wanted:
+        several = (f"{m.name} ({', '.join(m.figures)})" for m in METRICS.values() if m.figures != (m.name,))
+        single = (m.name for m in METRICS.values() if m.figures == (m.name,))
+        raise InputError(
+            f"no metric is called {', '.join(map(repr, unknown)) or 'nothing'}; expected some of "
+            f"{', '.join((*single, *several))}"
+        )
+    taken = {m.name: {f for f in m.figures if wanted & {f, m.name}} for m in METRICS.values()}
+    return {name: figures for name, figures in taken.items() if figures}
+
+
+def fid_figure(result: FidResult) -> Figure:
+    """An FID as it stands on a card: what scripts may rely on, and the warning where there is one."""
+    told = {k: v for k, v in result.as_json().items() if k not in Figure.__dataclass_fields__}
+    if result.warning:
+        told["warning"] = result.warning
+    return Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)
+
+
+def _fid(context: Context) -> Figures:
+    result = fid(context.submission, context.dataset, device=context.device, progress=context.progress)
+    return {"fid": fid_figure(result)}
+
+
+def _kid(context: Context) -> Figures:
+    result = kid(*context.features())
+    told = {"protocol": f"{FEATURES}; all pairs, no subsets", "weights_sha256": weights.digest("inception")}
+    return {"kid": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
+
+
+def _prdc(context: Context) -> Figures:
+    result = prdc(*context.features())
+    figures = {}
+    for name, k in (
+        ("precision", PRECISION_K), ("recall", PRECISION_K), ("density", DENSITY_K), ("coverage", DENSITY_K)
+    ):  # fmt: skip
+        told = {"protocol": f"{FEATURES}; k = {k}", "weights_sha256": weights.digest("inception")}
+        figures[name] = Figure(getattr(result, name), "higher", None, None, result.n, told)
+    return figures
+
+
+def _lines(context: Context) -> Figures:
+    found = lines_of(context.outputs, context.linearts, context.progress)
+    return {
+        "line-f": averaged(found.f, "higher"),
+        "line-precision": averaged(found.precision, "higher"),
+        "line-recall": averaged(found.recall, "higher"),
+    }
+
+
+def _hints(context: Context) -> Figures:
+    found = hints_of(context.outputs, context.linearts, context.hints or {}, context.progress)
+    return {
+        "hint-difference": averaged(found.difference, "lower", protocol="CIEDE2000"),
+        "hint-reach": averaged(found.reach, "higher"),
+    }
+
+
+def _bleeding(context: Context) -> Figures:
+    return {"bleeding": averaged(bleeding_of(context.outputs, context.linearts, context.progress), "lower")}
+
+
+def _colorfulness(context: Context) -> Figures:
+    tracked = context.progress.track(context.outputs.values(), "colorfulness", len(context.outputs))
+    values = mean(colorfulness(read(path)) for path in tracked)
+    told = mean(m.record.statistics.colorfulness for m in context.dataset.illustrations)
+    return {"colorfulness": averaged(values, "", of_illustrations=told.value)}
+
+
+PAIRED: Mapping[str, tuple[Callable[[Array, Array], float], str]] = {
+    "psnr": (psnr, "RGB, peak 255, in dB"),
+    "psnr-lab": (psnr_lab, "L*a*b* (D65), peak 100, in dB"),
+    "ssim": (ssim, "RGB, mean of channels, Gaussian 11 × 11, σ 1.5"),
+    "ms-ssim": (ms_ssim, "RGB, mean of channels, Gaussian 11 × 11, σ 1.5, five scales"),
+}
+"""Figures of a pair of pictures, and what their cards say of them."""
+
+
+def _paired(context: Context) -> Figures:
+    rows = _over_pairs(context, "paired", lambda a, b: [measure(a, b) for measure, _ in PAIRED.values()])
+    columns = dict(zip(PAIRED, zip(*rows, strict=True), strict=True))
+    return {
+        name: _of_pairs(context, columns[name], "higher", protocol=_at_size(protocol))
+        for name, (_, protocol) in PAIRED.items()
+    }
+
+
+def _lpips(network: Network) -> Callable[[Context], Figures]:
+    def measure(context: Context) -> Figures:
+        lpips = Lpips(network, device=context.device, progress=context.progress)
+        values = _over_pairs(context, LINEAR[network], lpips.distance)
+        told = {"protocol": _at_size(f"v0.1, {network}"), "weights_sha256": lpips.digests}
+        return {LINEAR[network]: _of_pairs(context, values, "lower", **told)}
+
+    return measure
+
+
+def _of_pairs(context: Context, values: Sequence[float], better: Better, **more: object) -> Figure:
+    """The mean over true pairs; those of two aspects are counted as left out."""
+    return averaged(mean([*values, *[None] * (context.true_pairs - len(values))]), better, **more)
+
+
+def _over_pairs(context: Context, label: str, measure: Callable[[Array, Array], T]) -> list[T]:
+    """The measure of each output and its true picture, brought to one size."""
+    found = []
+    for key, truth in context.progress.track(context.truths.items(), label, len(context.truths)):
+        try:
+            pair = matched(read(context.outputs[key]), read(truth))
+        except InputError as error:
+            raise InputError(f"{context.outputs[key]}: {error}") from error
+        found.append(measure(*pair))
+    return found
+
+
+def _at_size(protocol: str) -> str:
+    return f"{protocol}; shortest side {SIZE}"
+
+
+def _enough(fewest: int) -> Callable[[Context], str]:
+    """What a comparison of two sets lacks that asks for so many pictures in each."""
+
+    def lacks(context: Context) -> str:
+        counts = len(context.dataset.linearts), len(context.dataset.illustrations)
+        if min(counts) >= fewest:
+            return ""
+        return f"{counts[0]} line arts and {counts[1]} illustrations; it needs {fewest} of each"
+
+    return lacks
+
+
+def _without_hints(context: Context) -> str:
+    return (
+        ""
+        if any((context.hints or {}).get(key) for key in context.linearts)
+        else "none are given (--hints FILE)"
+    )
+
+
+def _without_pairs(context: Context) -> str:
+    if context.truths:
+        return ""
+    return "no true pair in the data set" + " of one aspect" * bool(context.true_pairs)
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("fid", ("fid",), _fid, _enough(2)),
+        Metric("kid", ("kid",), _kid, _enough(2)),
+        Metric("prdc", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
+        Metric("lines", ("line-f", "line-precision", "line-recall"), _lines),
+        Metric("bleeding", ("bleeding",), _bleeding),
+        Metric("hints", ("hint-difference", "hint-reach"), _hints, _without_hints),
+        Metric("colorfulness", ("colorfulness",), _colorfulness),
+        Metric("paired", tuple(PAIRED), _paired, _without_pairs),
+        Metric("lpips-alex", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
+        Metric("lpips-vgg", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
+    )
+}
+"""The metrics by name, in the order that a card has them."""
