@@ -46,7 +46,10 @@ def score(
     *,
     name: str = "",
     hints: bool = False,
+    protocol: str = "pytorch-fid",
+    engine: str = "torch",
     device: str = "cpu",
+    skip_unreadable: bool = False,
     progress: Progress | None = None,
 ) -> FidResult:
     """FID of a submission from a data set's illustrations, written down as a score card.
@@ -57,7 +60,10 @@ def score(
         card: the card's file.
         name: the method's name; by default the submission folder's.
         hints: whether the method was given colour hints.
+        protocol: how pictures become features; see `lacbench.metrics.protocols`.
+        engine: what runs the network; see `lacbench.metrics.networks`.
         device: torch's name for the place where the network runs.
+        skip_unreadable: whether outputs that cannot be read are left out; the card names them.
         progress: who listens.
 
     Returns:
@@ -68,7 +74,15 @@ def score(
         OutputError: the card cannot be written.
     """
     dataset = reference if isinstance(reference, Dataset) else _dataset(reference)
-    result = fid(submission, dataset, device=device, progress=progress)
+    result = fid(
+        submission,
+        dataset,
+        protocol=protocol,
+        engine=engine,
+        device=device,
+        skip_unreadable=skip_unreadable,
+        progress=progress,
+    )
     name = name or submission.resolve().name
     told = ScoreCard(name, submission, hints, dataset.digest, result.as_json(), _weights(submission))
     save_card(card, told)

@@ -423,6 +423,20 @@ WEIGHTS: dict[str, Weights] = {
             ),
         ),
     ),
+    "inception-imagenet": Weights(
+        name="inception-imagenet",
+        purpose="features of the FID protocol alacgan2018: torchvision's Inception, on ImageNet",
+        license="BSD-3-Clause",
+        citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+        size=87_327_648,
+        routes=(
+            Site(
+                "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+                sha256="0cc3c7bd",
+                read=read_inception_checkpoint,
+            ),
+        ),
+    ),
     "vgg16": Weights(
         name="vgg16",
         purpose="the content loss in training: VGG16's 13 convolutions, on ImageNet",

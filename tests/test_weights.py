@@ -197,7 +197,7 @@ def test_a_damaged_cache_is_never_loaded_when_nothing_can_be_reached(server: Ser
 
 def test_unknown_names_and_unknown_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
-        InputError, match="no weights are called 'vgg'; expected one of inception, vgg16, ill"
+        InputError, match="no weights are called 'vgg'; expected one of inception, inception-imagenet, vgg16, ill"
     ):
         weights.fetch("vgg")
     monkeypatch.delenv("LACBENCH_CACHE")
@@ -499,7 +499,7 @@ def test_weights_fetch_of_an_unknown_name_is_one_sentence() -> None:
     done = CliRunner().invoke(main, ["weights", "fetch", "x"])
     assert (done.exit_code, done.output) == (
         1,
-        "lacbench: no weights are called 'x'; expected one of inception, vgg16, illustration2vec\n",
+        "lacbench: no weights are called 'x'; expected one of inception, inception-imagenet, vgg16, illustration2vec\n",
     )
 
 

@@ -6,7 +6,8 @@ For any factors with FᵀF = S the last trace is the sum of the singular values 
 whatever the covariances are, where the square root of the matrix S₁S₂ turns complex or breaks down.
 """
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +16,24 @@ from numpy.typing import NDArray
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.files import sha256_file
-from lacbench.images import read
-from lacbench.metrics.features import DIMENSIONS, PROTOCOL, SUFFIXES, Pictures, cached_features
-from lacbench.metrics.statistics import Features, FeatureStatistics, Floats, same_dimensions
+from lacbench.metrics.decoding import read_on_white
+from lacbench.metrics.features import DEFAULT, DIMENSIONS, cached_features, features_key
+from lacbench.metrics.networks import ENGINES
+from lacbench.metrics.protocols import FeatureProtocol, find_protocol
+from lacbench.metrics.sources import Pictures, find, two_or_more
+from lacbench.metrics.statistics import (
+    Features,
+    FeatureStatistics,
+    Floats,
+    blocks,
+    same_dimensions,
+    same_protocol,
+)
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
-ON_WHITE = f"{PROTOCOL}/on-white"
-"""The protocol with a data set: transparency is laid on white there, where pytorch-fid drops it."""
+ON_WHITE = "/on-white"
+"""Ends a protocol's name with a data set: transparency is laid on white there; the FID tools drop it."""
 ROUNDING = 1e-7
 """Rounding of the distance relative to the sum of its terms, at worst (a singular covariance alone)."""
 Z = 1.959963984540054
@@ -51,39 +62,70 @@ class FidResult:
     """What was compared: see `Pictures.digest`; for a statistics file its SHA-256."""
     warning: str
     """What to know before quoting the value; empty when there is nothing."""
+    skipped: tuple[str, ...] = ()
+    """Pictures of either set that could not be read, where that was allowed; they count nowhere else."""
+    repeats: tuple[float, ...] = ()
+    """The distances whose mean is the value, by a protocol that draws at random; else empty."""
+
+    @property
+    def variance(self) -> float | None:
+        """Variance of the repeats, NumPy's, as AlacGAN's published code has it; None without."""
+        return float(np.var(self.repeats)) if self.repeats else None
 
     def as_json(self) -> dict[str, object]:
-        """The fields that scripts may rely on: all but the warning."""
-        return {name: value for name, value in vars(self).items() if name != "warning"}
+        """The fields that scripts may rely on: not the warning; `skipped`, `repeats` where there are any."""
+        without = {"warning"} | {name for name in ("skipped", "repeats") if not getattr(self, name)}
+        told = {name: value for name, value in vars(self).items() if name not in without}
+        return told | ({"variance": self.variance} if self.repeats else {})
 
 
 def fid(
-    a: Path | Dataset, b: Path | Dataset, *, device: str = "cpu", progress: Progress | None = None
+    a: Path | Dataset,
+    b: Path | Dataset,
+    *,
+    protocol: str = DEFAULT.name,
+    engine: str = ENGINES[0],
+    device: str = "cpu",
+    skip_unreadable: bool = False,
+    progress: Progress | None = None,
 ) -> FidResult:
-    """FID of a set of pictures `a` against a reference `b`, by the protocol `pytorch-fid`.
+    """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
 
-    Each is a flat folder of pictures, decoded as pytorch-fid does; a data set or its folder, of which the
-    illustrations count, with transparency laid on white; or a `.npz` of statistics. `device` is torch's name
-    for the place where the network runs.
+    Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
+    or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
+    statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
 
-    Raises InputError for a path that is none of these, fewer than two pictures, or unreadable ones (they are
-    named), and what `weights.fetch` raises.
+    Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
+    named) unless these are to be skipped, statistics of another protocol, and what `weights.fetch` raises.
     """
-    sources = find(a), find(b)
-    sides = [_measure(source, device, progress) for source in sources]
-    (first, features), (second, _) = sides
-    value = frechet_distance(first, second)
-    error = None if features is None else standard_error(features, first, second)
+    by = _Way(find_protocol(protocol), engine, device, progress)
+    (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
+    pictures = [side for side in (first, second) if isinstance(side, Pictures)]
+    reference = by.statistics(second)
+    values, errors = [], []
+    for repeat in range(by.protocol.repeats if isinstance(first, Pictures) else 1):
+        features = by.features(first, repeat) if isinstance(first, Pictures) else None
+        statistics = by.statistics(first, repeat, features)
+        label = same_protocol(statistics.protocol, reference.protocol)
+        values.append(frechet_distance(statistics, reference))
+        if features is not None:
+            errors.append(standard_error(features, statistics, reference, by.protocol.passes))
+    value, error = float(np.mean(values)), float(np.mean(errors)) if errors else None
+    counts = [statistics.n, reference.n]
+    for at, side in enumerate((first, second)):
+        counts[at] = len(side.paths) if isinstance(side, Pictures) else counts[at]
     return FidResult(
         metric="fid",
         value=value,
         standard_error=error,
         interval=None if error is None else (max(value - Z * error, 0.0), value + Z * error),
-        n=(first.n, second.n),
-        protocol=ON_WHITE if any(isinstance(s, Pictures) and s.reader is read for s in sources) else PROTOCOL,
-        weights_sha256=weights.digest("inception") if any(isinstance(s, Pictures) for s in sources) else "",
-        digests=(_digest(sources[0]), _digest(sources[1])),
-        warning=_warning(first.n, second.n),
+        n=(counts[0], counts[1]),
+        protocol=(label or by.protocol.label) + ON_WHITE * any(p.reader is read_on_white for p in pictures),
+        weights_sha256=weights.digest(by.protocol.weights) if pictures else "",
+        digests=(_digest(first), _digest(second)),
+        warning=_warning(*counts),
+        skipped=skipped_a + skipped_b,
+        repeats=tuple(values) if len(values) > 1 else (),
     )
 
 
@@ -102,12 +144,16 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     return 0.0 if -ROUNDING * terms < value < 0 else value
 
 
-def standard_error(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> float:
+def standard_error(
+    features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics, passes: int = 1
+) -> float:
     """Standard error of the FID over draws of the first set, from its influence function: sd(IF) / √n.
 
-    `features` (n, D) are those that `a` was made of. See `influence`.
+    `features` (n, D) are those that `a` was made of, of the same pictures in the same order `passes` times:
+    a picture's influence is then the mean of its own. See `influence`.
     """
-    return float(influence(features, a, b).std(ddof=1) / np.sqrt(len(features)))
+    influences = influence(features, a, b).reshape(passes, -1).mean(axis=0)
+    return float(influences.std(ddof=1) / np.sqrt(len(influences)))
 
 
 def influence(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> Floats:
@@ -118,17 +164,32 @@ def influence(features: Features | Floats, a: FeatureStatistics, b: FeatureStati
     so that with P = (x − m)Fᵀ, one row a picture, (x − m)ᵀT(x − m) is the diagonal of √(n − 1) (P Pᵀ)^½.
     Eigenvalues below 1e-10 of the largest are left out.
     """
-    centred, alive = features - a.mean, _alive(a, b)
-    projected = centred[:, alive] @ factor(b, alive).T
-    n, dimensions = projected.shape
-    gram = projected @ projected.T if n <= dimensions else projected.T @ projected
+    n = len(features)
+    alive = _alive(a, b)
+    root = factor(b, alive)
+    if n <= len(root):
+        projected = (features - a.mean)[:, alive] @ root.T
+        values, vectors = _spectrum(projected @ projected.T)
+        transported = np.sqrt(n - 1) * (vectors**2 @ np.sqrt(values))
+        into = None
+    else:  # in blocks, so that the memory does not depend on n
+        values, vectors = _spectrum(root @ a.covariance[np.ix_(alive, alive)] @ root.T * (n - 1))
+        into, transported = root.T @ (vectors / values**0.25), np.empty(n)
+    raw, top = np.empty(n), 0
+    for block in blocks(features):
+        centred, here = block - a.mean, slice(top, top + len(block))
+        if into is not None:
+            transported[here] = np.sqrt(n - 1) * ((centred[:, alive] @ into) ** 2).sum(axis=1)
+        raw[here] = 2 * centred @ (a.mean - b.mean) + (centred**2).sum(axis=1) - transported[here]
+        top += len(block)
+    return np.asarray(raw - raw.mean(), dtype=np.float64)
+
+
+def _spectrum(gram: Floats) -> tuple[Floats, Floats]:
+    """Eigenvalues (K,) of a Gram matrix above 1e-10 of the largest, and their vectors (·, K)."""
     values, vectors = np.linalg.eigh(gram)
     kept = values > 1e-10 * values.max(initial=0)
-    values, vectors = values[kept], vectors[:, kept]
-    left = vectors if n <= dimensions else projected @ vectors / np.sqrt(values)
-    transported = np.sqrt(n - 1) * (left**2 @ np.sqrt(values))
-    raw = 2 * centred @ (a.mean - b.mean) + (centred**2).sum(axis=1) - transported
-    return np.asarray(raw - raw.mean(), dtype=np.float64)
+    return values[kept], vectors[:, kept]
 
 
 def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
@@ -152,58 +213,54 @@ def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T, dtype=np.float64)
 
 
-def find(source: Path | Dataset) -> Pictures | Path:
-    """The pictures that `source` stands for, or the statistics file that it is; raises as `fid` does."""
-    if isinstance(source, Dataset):
-        pictures = Pictures.of((source.file(member) for member in source.illustrations), read)
-    elif (source / "illustrations.parquet").is_file():
-        from lacbench.manifest import load_dataset
+@dataclass(frozen=True)
+class _Way:
+    """How sets are measured."""
 
-        return find(load_dataset(source))
-    elif source.is_dir():
-        pictures = Pictures.of(_flat(source))
-    elif source.is_file() and source.suffix == ".npz":
-        return source
-    else:
-        raise InputError(
-            f"{source} is {'a file' if source.exists() else 'not there'}; expected a folder of pictures, "
-            "a data set, or a .npz of statistics; check the path"
+    protocol: FeatureProtocol
+    engine: str
+    device: str
+    progress: Progress | None
+
+    def features(self, pictures: Pictures, repeat: int = 0) -> Features:
+        return cached_features(
+            pictures,
+            protocol=self.protocol,
+            repeat=repeat,
+            engine=self.engine,
+            device=self.device,
+            progress=self.progress,
         )
-    if len(pictures.paths) < 2:
-        where = source.folder if isinstance(source, Dataset) else source
-        raise InputError(
-            f"{where} has too few pictures: got {len(pictures.paths)}, expected two or more, since one "
-            "has no covariance; add some"
-        )
-    return pictures
+
+    def statistics(
+        self, source: Pictures | Path, repeat: int = 0, features: Features | None = None
+    ) -> FeatureStatistics:
+        """Statistics of a set; those of many pictures are kept in the cache folder."""
+        if isinstance(source, Path):
+            return FeatureStatistics.load(source)
+        if self.protocol.passes * len(source.paths) <= DIMENSIONS:
+            features = self.features(source, repeat) if features is None else features
+            return replace(FeatureStatistics.from_features(features), protocol=self.protocol.label)
+        key = features_key(source, self.protocol, repeat, self.engine, self.device, self.progress)
+        path = weights.cache_folder() / "statistics" / f"{key}.npz"
+        with suppress(InputError):
+            return FeatureStatistics.load(path)
+        features = self.features(source, repeat) if features is None else features
+        made = replace(FeatureStatistics.from_features(features), protocol=self.protocol.label)
+        made.save(path)
+        return made
 
 
-def _flat(folder: Path) -> list[Path]:
-    """The pictures of a folder; subfolders are refused, since half a set would be scored in silence."""
-    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    subfolders = [entry.name for entry in entries if entry.is_dir()]
-    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
-    if subfolders:
-        raise InputError(
-            f"{folder} has subfolders ({', '.join(subfolders[:3])}{' …' * (len(subfolders) > 3)}); expected "
-            "the pictures in one flat folder; name that one, or move them"
-        )
-    if not pictures:
-        raise InputError(
-            f"{folder} has {'no pictures, only other files' if entries else 'nothing in it'}; expected "
-            f"{', '.join(sorted(SUFFIXES))}; check the path"
-        )
-    return pictures
-
-
-def _measure(
-    source: Pictures | Path, device: str, progress: Progress | None
-) -> tuple[FeatureStatistics, Features | None]:
-    """Statistics of a set, and its features where it is pictures."""
-    if isinstance(source, Path):
-        return FeatureStatistics.load(source), None
-    features = cached_features(source, device=device, progress=progress)
-    return FeatureStatistics.from_features(features), features
+def _found(
+    source: Path | Dataset, skip: bool, progress: Progress | None
+) -> tuple[Pictures | Path, tuple[str, ...]]:
+    """What a source stands for, and the names of what was skipped of it."""
+    found = find(source)
+    if not skip or isinstance(found, Path):
+        return found, ()
+    found, skipped = found.readable(progress)
+    two_or_more(found, source)
+    return found, skipped
 
 
 def _alive(a: FeatureStatistics, b: FeatureStatistics) -> NDArray[np.bool_]:

@@ -13,7 +13,10 @@ from torchvision.models import inception_v3
 
 from lacbench import images
 from lacbench.errors import ImageError, InputError, MissingError
-from lacbench.metrics.features import Extractor, Pictures, prepare, read_rgb
+from lacbench.metrics.decoding import read_rgb
+from lacbench.metrics.features import Extractor
+from lacbench.metrics.protocols import prepare
+from lacbench.metrics.sources import Pictures
 from lacbench.originals import read_inception_checkpoint
 
 CHECKPOINT = "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
