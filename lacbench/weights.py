@@ -423,20 +423,6 @@ WEIGHTS: dict[str, Weights] = {
             ),
         ),
     ),
-    "inception-imagenet": Weights(
-        name="inception-imagenet",
-        purpose="features of the FID protocol alacgan2018: torchvision's Inception, on ImageNet",
-        license="BSD-3-Clause",
-        citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
-        size=87_327_648,
-        routes=(
-            Site(
-                "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
-                sha256="0cc3c7bd",
-                read=read_inception_checkpoint,
-            ),
-        ),
-    ),
     "vgg16": Weights(
         name="vgg16",
         purpose="the content loss in training: VGG16's 13 convolutions, on ImageNet",
@@ -476,6 +462,20 @@ WEIGHTS: dict[str, Weights] = {
         ),
         # By one user, in the repository's issue 10; a second source is not known.
         reported="a942bd80db6f46db7277c493f84b8a2f0a421f64bec12107dda112f73f26fdb1",
+    ),
+    "inception-imagenet": Weights(
+        name="inception-imagenet",
+        purpose="features of the FID protocol alacgan2018: torchvision's Inception, on ImageNet",
+        license="BSD-3-Clause",
+        citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+        size=87_327_648,
+        routes=(
+            Site(
+                "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+                sha256="0cc3c7bd",
+                read=read_inception_checkpoint,
+            ),
+        ),
     ),
 }
 """The pretrained weights that are used here, by name."""

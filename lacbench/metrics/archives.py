@@ -42,8 +42,8 @@ class Entry:
 
     def read_bytes(self) -> bytes:
         """Its bytes. Raises ImageError where it is too large or damaged, InputError without the archive."""
-        if self.size > MAX_BYTES:
-            raise ImageError(f"{self} has {self.size:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
+        if (most := max(self.size, self.packed)) > MAX_BYTES:
+            raise ImageError(f"{self} has {most:,} bytes; expected at most {MAX_BYTES:,}; leave it out")
         try:
             with self.archive.open("rb") as file:
                 file.seek(self.start)
