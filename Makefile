@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-filters bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-fid bench-filters bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -56,6 +56,9 @@ bench-collect: $(READY)  ## collecting against img2dataset, on the same local se
 
 bench-cluster: $(READY)  ## two workers against one, on a local Dask cluster and without
 	$(BIN)/python benchmarks/cluster.py
+
+bench-fid: $(READY)  ## FID end to end against pytorch-fid, clean-fid and torch-fidelity (ART=folder)
+	$(BIN)/python benchmarks/fid.py $(ART)
 
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)
