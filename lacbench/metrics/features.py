@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
+from itertools import repeat as repeated
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, TypeVar
 
@@ -68,7 +69,7 @@ class Extractor:
         paths: Iterable[Path | Entry],
         *,
         reader: Reader = read_rgb,
-        randoms: Sequence[np.random.Generator] | None = None,
+        randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Features:
         """Features (N, 2048) float32 of the pictures, in order.
@@ -85,14 +86,14 @@ class Extractor:
         paths: Iterable[Path | Entry],
         *,
         reader: Reader = read_rgb,
-        randoms: Sequence[np.random.Generator] | None = None,
+        randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Features]:
         """As `features`, in blocks (≤ 16, 2048), holding a few batches of pictures at a time."""
         import torch
 
         paths = list(paths)
-        randoms = randoms or [np.random.default_rng(0)] * len(paths)
+        randoms = randoms or repeated(np.random.default_rng(0), len(paths))  # of which nothing is drawn
 
         def read(path: Path | Entry, random: np.random.Generator) -> "Tensor | Path | Entry":
             try:
@@ -151,9 +152,11 @@ def cached_features(
         with atomic(path) as temporary, temporary.open("wb") as file:
             write = _Writer(file, n)
             for at in range(protocol.passes):
-                randoms = [protocol.generator(sha256, repeat, at) for sha256 in pictures.sha256s]
                 for block in extractor.blocks(
-                    pictures.paths, reader=pictures.reader, randoms=randoms, progress=progress
+                    pictures.paths,
+                    reader=pictures.reader,
+                    randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
+                    progress=progress,
                 ):
                     write(block.tobytes())
             file.write(write.digest.digest())
