@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-fid bench-filters bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -62,6 +62,9 @@ bench-fid: $(READY)  ## FID end to end against pytorch-fid, clean-fid and torch-
 
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)
+
+bench-frechet: $(READY)  ## the Fréchet distance against SciPy's square root of a matrix
+	OPENBLAS_NUM_THREADS=1 $(BIN)/python benchmarks/frechet.py
 
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)

@@ -52,7 +52,7 @@ MEMORY = """
 import sys
 import numpy as np
 from lacbench.metrics.features import _Writer
-from lacbench.metrics.fid import frechet_distance, standard_error
+from lacbench.metrics.frechet import frechet_distance, standard_error
 from lacbench.metrics.statistics import FeatureStatistics
 path, n = sys.argv[1], int(sys.argv[2])
 random = np.random.default_rng(0)

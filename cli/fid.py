@@ -29,6 +29,7 @@ from lacbench.cli.terminal import listener
     "--card", type=ANY_PATH, help="Also write a score card, for the report; REFERENCE must be a data set."
 )
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
+@click.option("--infinity", is_flag=True, help="Also FID∞, extrapolated to infinitely many pictures.")
 @click.option("--hints", is_flag=True, help="Say on the card that the method was given colour hints.")
 @json_option
 def fid(
@@ -36,6 +37,7 @@ def fid(
     reference: Path,
     card: Path | None,
     name: str,
+    infinity: bool,
     hints: bool,
     as_json: bool,
     **how: Any,
@@ -48,12 +50,14 @@ def fid(
     from lacbench.metrics.fid import fid
     from lacbench.scorecard import score
 
+    if card and infinity:
+        raise click.UsageError("a card holds no FID∞; leave out --card or --infinity")
     if card:
         result = score(submission, reference, card, name=name, hints=hints, progress=listener(), **how)
     elif name or hints:
         raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
     else:
-        result = fid(submission, reference, progress=listener(), **how)
+        result = fid(submission, reference, infinity=infinity, progress=listener(), **how)
     if result.warning:
         click.echo(f"lacbench: {result.warning}", err=True)
     for path in result.skipped:
@@ -65,5 +69,8 @@ def fid(
     counts = " against ".join("?" if n is None else f"{n:,}" for n in result.n)
     left = f", {len(result.skipped):,} left out" if result.skipped else ""
     click.echo(f"FID {result.value:.3f}{spread}  ({counts} pictures{left}, protocol {result.protocol})")
-    if result.variance is not None:
-        click.echo(f"mean of {len(result.repeats)} repeats, variance {result.variance:.3g}")
+    if result.repeats is not None:
+        repeats = result.repeats
+        click.echo(f"mean of {len(repeats.values)} repeats, variance {repeats.variance:.3g}")
+    if result.infinity is not None:
+        click.echo(f"FID∞ {result.infinity:.3f}  (the small set's bias is about {result.bias:.3f})")

@@ -53,11 +53,7 @@ def read_inception_torchscript(path: Path) -> "dict[str, Tensor]":
     """
     import torch
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=FutureWarning)
-        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=DeprecationWarning)
-        module = torch.jit.load(str(path), map_location="cpu")
-        state: dict[str, Tensor] = module.state_dict()
+    state = _torchscript(path)
     scopes = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
     tensors = {}
     for layer, scope in zip(INCEPTION_LAYERS, scopes, strict=True):
@@ -121,6 +117,81 @@ def read_illustration2vec(path: Path) -> "dict[str, Tensor]":
         weight, bias = (torch.from_numpy(blob) for blob in layers[layer])
         tensors |= {f"{name}.weight": weight, f"{name}.bias": bias.flatten()}
     return tensors
+
+
+def read_dinov2(path: Path, *, width: int = 1024, depth: int = 24, side: int = 37) -> "dict[str, Tensor]":
+    """DINOv2's own checkpoint without registers, by default ViT-L/14's, without the mask token of its
+    training.
+
+    Raises IntegrityError where a tensor is not there, or has another shape.
+    """
+    square, wide = (width, width), 4 * width
+    block = {
+        **{f"{norm}.{part}": (width,) for norm in ("norm1", "norm2") for part in ("weight", "bias")},
+        **{"attn.qkv.weight": (3 * width, width), "attn.qkv.bias": (3 * width,)},
+        **{
+            "attn.proj.weight": square,
+            "attn.proj.bias": (width,),
+            "ls1.gamma": (width,),
+            "ls2.gamma": (width,),
+        },
+        **{"mlp.fc1.weight": (wide, width), "mlp.fc1.bias": (wide,)},
+        **{"mlp.fc2.weight": (width, wide), "mlp.fc2.bias": (width,)},
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        **{"cls_token": (1, 1, width), "pos_embed": (1, 1 + side**2, width)},
+        **{"patch_embed.proj.weight": (width, 3, 14, 14), "patch_embed.proj.bias": (width,)},
+        **{"norm.weight": (width,), "norm.bias": (width,)},
+        **{f"blocks.{i}.{name}": shape for i in range(depth) for name, shape in block.items()},
+    }
+    return _expected(path, _checkpoint(path), shapes, "DINOv2 model without registers")
+
+
+def read_clip(
+    path: Path, *, width: int = 1024, depth: int = 24, side: int = 24, embedding: int = 768
+) -> "dict[str, Tensor]":
+    """The image half of OpenAI's CLIP, by default ViT-L/14@336's, from its TorchScript.
+
+    Raises IntegrityError where a tensor is not there, or has another shape.
+    """
+    square, wide = (width, width), 4 * width
+    block = {
+        **{f"{norm}.{part}": (width,) for norm in ("ln_1", "ln_2") for part in ("weight", "bias")},
+        **{"attn.in_proj_weight": (3 * width, width), "attn.in_proj_bias": (3 * width,)},
+        **{"attn.out_proj.weight": square, "attn.out_proj.bias": (width,)},
+        **{"mlp.c_fc.weight": (wide, width), "mlp.c_fc.bias": (wide,)},
+        **{"mlp.c_proj.weight": (width, wide), "mlp.c_proj.bias": (width,)},
+    }
+    shapes: dict[str, tuple[int, ...]] = {
+        **{"class_embedding": (width,), "positional_embedding": (1 + side**2, width)},
+        **{"conv1.weight": (width, 3, 14, 14), "proj": (width, embedding)},
+        **{f"{norm}.{part}": (width,) for norm in ("ln_pre", "ln_post") for part in ("weight", "bias")},
+        **{f"transformer.resblocks.{i}.{name}": shape for i in range(depth) for name, shape in block.items()},
+    }
+    shapes = {f"visual.{name}": shape for name, shape in shapes.items()}
+    return _expected(path, _torchscript(path), shapes, "CLIP model of that size")
+
+
+def _expected(
+    path: Path, state: "dict[str, Tensor]", shapes: dict[str, tuple[int, ...]], what: str
+) -> "dict[str, Tensor]":
+    """These tensors alone; raises IntegrityError for one that is missing or of another shape."""
+    for name, shape in shapes.items():
+        got = tuple(state[name].shape) if name in state else "nothing"
+        if got != shape:
+            raise IntegrityError(f"{path} is no {what}: {name} is {got}, expected {shape}; take the original")
+    return {name: state[name].clone() for name in shapes}
+
+
+def _torchscript(path: Path) -> "dict[str, Tensor]":
+    """A TorchScript's state dict, on the CPU."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=FutureWarning)
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\.load", category=DeprecationWarning)
+        state: dict[str, Tensor] = torch.jit.load(str(path), map_location="cpu").state_dict()
+    return state
 
 
 def _checkpoint(path: Path) -> "dict[str, Tensor]":

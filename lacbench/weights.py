@@ -24,6 +24,8 @@ from urllib.parse import urlsplit
 from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
 from lacbench.files import make_folder, output_errors, sha256_file, write_bytes, write_json
 from lacbench.originals import (
+    read_clip,
+    read_dinov2,
     read_illustration2vec,
     read_inception_checkpoint,
     read_inception_torchscript,
@@ -462,6 +464,38 @@ WEIGHTS: dict[str, Weights] = {
         ),
         # By one user, in the repository's issue 10; a second source is not known.
         reported="a942bd80db6f46db7277c493f84b8a2f0a421f64bec12107dda112f73f26fdb1",
+    ),
+    "dinov2-vitl14": Weights(
+        name="dinov2-vitl14",
+        purpose="features for Fréchet distances that agree with people: DINOv2 ViT-L/14",
+        license="Apache-2.0",
+        citation="Oquab et al., DINOv2: Learning Robust Visual Features without Supervision, TMLR 2024",
+        size=1_217_502_752,
+        routes=(
+            Site(
+                "https://dl.fbaipublicfiles.com/dinov2/dinov2_vitl14/dinov2_vitl14_pretrain.pth",
+                sha256="",
+                read=read_dinov2,
+            ),
+        ),
+        # By a dozen projects that use the file, in their own tables of digests.
+        reported="d5383ea8f4877b2472eb973e0fd72d557c7da5d3611bd527ceeb1d7162cbf428",
+    ),
+    "clip-vitl14-336": Weights(
+        name="clip-vitl14-336",
+        purpose="features of CMMD: the image half of OpenAI's CLIP ViT-L/14 at 336 pixels",
+        license="MIT",
+        citation="Radford et al., Learning Transferable Visual Models From Natural Language Supervision, "
+        "ICML 2021",
+        size=608_622_584,
+        routes=(
+            Site(  # the folder is the digest that OpenAI's own loader checks
+                "https://openaipublic.azureedge.net/clip/models/"
+                "3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02/ViT-L-14-336px.pt",
+                sha256="3035c92b350959924f9f00213499208652fc7ea050643e8b385c2dac08641f02",
+                read=read_clip,
+            ),
+        ),
     ),
     "inception-imagenet": Weights(
         name="inception-imagenet",

@@ -1,43 +1,26 @@
-"""The Fréchet Inception distance between two sets of pictures, with its standard error.
-
-d² = |m₁ − m₂|² + tr S₁ + tr S₂ − 2 tr (S₁S₂)^½ (Dowson and Landau 1982; Heusel et al. 2017)
-
-For any factors with FᵀF = S the last trace is the sum of the singular values of F₁F₂ᵀ: real and not negative
-whatever the covariances are, where the square root of the matrix S₁S₂ turns complex or breaks down.
-"""
+"""The Fréchet Inception distance of two sets of pictures, with its standard error (Heusel et al., 2017)."""
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.files import sha256_file
 from lacbench.metrics.decoding import read_on_white
 from lacbench.metrics.features import DEFAULT, DIMENSIONS, cached_features, features_key
+from lacbench.metrics.frechet import frechet_distance, limit, standard_error
 from lacbench.metrics.networks import ENGINES
 from lacbench.metrics.protocols import FeatureProtocol, find_protocol
 from lacbench.metrics.sources import Pictures, find, two_or_more
-from lacbench.metrics.statistics import (
-    Features,
-    FeatureStatistics,
-    Floats,
-    blocks,
-    same_dimensions,
-    same_protocol,
-)
+from lacbench.metrics.statistics import Features, FeatureStatistics, Z, same_protocol
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
 ON_WHITE = "/on-white"
 """Ends a protocol's name with a data set: transparency is laid on white there; the FID tools drop it."""
-ROUNDING = 1e-7
-"""Rounding of the distance relative to the sum of its terms, at worst (a singular covariance alone)."""
-Z = 1.959963984540054
-"""The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
 
 @dataclass(frozen=True)
@@ -64,19 +47,41 @@ class FidResult:
     """What to know before quoting the value; empty when there is nothing."""
     skipped: tuple[str, ...] = ()
     """Pictures of either set that could not be read, where that was allowed; they count nowhere else."""
-    repeats: tuple[float, ...] = ()
-    """The distances whose mean is the value, by a protocol that draws at random; else empty."""
-
-    @property
-    def variance(self) -> float | None:
-        """Variance of the repeats, NumPy's, as AlacGAN's published code has it; None without."""
-        return float(np.var(self.repeats)) if self.repeats else None
+    repeats: "Repeats | None" = None
+    """The distances whose mean is the value, by a protocol that draws at random; else None."""
+    infinity: float | None = None
+    """FID∞: the value with infinitely many pictures in the first set; None where not asked for."""
+    bias: float | None = None
+    """The value less FID∞."""
 
     def as_json(self) -> dict[str, object]:
-        """The fields that scripts may rely on: not the warning; `skipped`, `repeats` where there are any."""
-        without = {"warning"} | {name for name in ("skipped", "repeats") if not getattr(self, name)}
+        """The fields that scripts may rely on: not the warning; those with a default if they differ."""
+        optional = {"skipped", "repeats", "infinity", "bias"}
+        without = {"warning"} | {name for name in optional if getattr(self, name) in ((), None)}
         told = {name: value for name, value in vars(self).items() if name not in without}
-        return told | ({"variance": self.variance} if self.repeats else {})
+        return told | ({"repeats": self.repeats.as_json()} if self.repeats else {})
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """FIDs of one submission by a protocol that draws at random, each drawn anew."""
+
+    values: tuple[float, ...]
+    """The FIDs, one or more."""
+
+    @property
+    def mean(self) -> float:
+        """Their mean."""
+        return float(np.mean(self.values))
+
+    @property
+    def variance(self) -> float:
+        """Their variance, divided by their number: AlacGAN's published code prints NumPy's `var`."""
+        return float(np.var(self.values))
+
+    def as_json(self) -> dict[str, object]:
+        """What scripts may rely on."""
+        return {"mean": self.mean, "variance": self.variance, "values": list(self.values)}
 
 
 def fid(
@@ -87,6 +92,7 @@ def fid(
     engine: str = ENGINES[0],
     device: str = "cpu",
     skip_unreadable: bool = False,
+    infinity: bool = False,
     progress: Progress | None = None,
 ) -> FidResult:
     """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
@@ -94,14 +100,20 @@ def fid(
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
     or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
     statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
+    With `infinity` also FID∞ is estimated (`frechet.limit`).
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
-    named) unless these are to be skipped, statistics of another protocol, and what `weights.fetch` raises.
+    named) unless these are to be skipped, statistics of another protocol, FID∞ of
+    statistics, of fewer than six pictures or by a protocol that repeats, and what `weights.fetch` raises.
     """
     by = _Way(find_protocol(protocol), engine, device, progress)
     (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
     pictures = [side for side in (first, second) if isinstance(side, Pictures)]
-    reference = by.statistics(second)
+    if infinity and not isinstance(first, Pictures):
+        raise InputError(f"FID∞ needs pictures; {a} has statistics only; name the folder that they are of")
+    if infinity and by.protocol.repeats > 1:
+        raise InputError(f"FID∞ is of one distance; {protocol} takes several; leave out one of the two")
+    reference, endless = by.statistics(second), None
     values, errors = [], []
     for repeat in range(by.protocol.repeats if isinstance(first, Pictures) else 1):
         features = by.features(first, repeat) if isinstance(first, Pictures) else None
@@ -110,6 +122,7 @@ def fid(
         values.append(frechet_distance(statistics, reference))
         if features is not None:
             errors.append(standard_error(features, statistics, reference, by.protocol.passes))
+            endless = limit(features, reference) if infinity else None
     value, error = float(np.mean(values)), float(np.mean(errors)) if errors else None
     counts = [statistics.n, reference.n]
     for at, side in enumerate((first, second)):
@@ -125,92 +138,10 @@ def fid(
         digests=(_digest(first), _digest(second)),
         warning=_warning(*counts),
         skipped=skipped_a + skipped_b,
-        repeats=tuple(values) if len(values) > 1 else (),
+        repeats=Repeats(tuple(values)) if len(values) > 1 else None,
+        infinity=endless.value if endless else None,
+        bias=endless.bias if endless else None,
     )
-
-
-def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
-    """The squared Fréchet distance between the Gaussians with these statistics; never NaN, never complex.
-
-    Identical statistics give 0 up to rounding. A result that rounding alone took below 0 is returned as 0.
-    Raises InputError when the dimensions differ or a covariance is none.
-    """
-    same_dimensions(a, b)
-    difference = a.mean - b.mean
-    terms = difference @ difference + np.trace(a.covariance) + np.trace(b.covariance)
-    alive = _alive(a, b)
-    cross = np.linalg.svd(factor(a, alive) @ factor(b, alive).T, compute_uv=False).sum()
-    value = float(terms - 2 * cross)
-    return 0.0 if -ROUNDING * terms < value < 0 else value
-
-
-def standard_error(
-    features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics, passes: int = 1
-) -> float:
-    """Standard error of the FID over draws of the first set, from its influence function: sd(IF) / √n.
-
-    `features` (n, D) are those that `a` was made of, of the same pictures in the same order `passes` times:
-    a picture's influence is then the mean of its own. See `influence`.
-    """
-    influences = influence(features, a, b).reshape(passes, -1).mean(axis=0)
-    return float(influences.std(ddof=1) / np.sqrt(len(influences)))
-
-
-def influence(features: Features | Floats, a: FeatureStatistics, b: FeatureStatistics) -> Floats:
-    """Influence (n,) on the FID of each of the features (n, D) that `a` was made of; they sum to 0.
-
-    IF(x) = 2 (x − m)ᵀ(m − m₂) + (x − m)ᵀ(I − T)(x − m) − mean, with T = S₂^½ (S₂^½ S S₂^½)^−½ S₂^½, the
-    optimal transport from the first Gaussian to the second. For any factor FᵀF = S₂ also T = Fᵀ(F S Fᵀ)^−½ F,
-    so that with P = (x − m)Fᵀ, one row a picture, (x − m)ᵀT(x − m) is the diagonal of √(n − 1) (P Pᵀ)^½.
-    Eigenvalues below 1e-10 of the largest are left out.
-    """
-    n = len(features)
-    alive = _alive(a, b)
-    root = factor(b, alive)
-    if n <= len(root):
-        projected = (features - a.mean)[:, alive] @ root.T
-        values, vectors = _spectrum(projected @ projected.T)
-        transported = np.sqrt(n - 1) * (vectors**2 @ np.sqrt(values))
-        into = None
-    else:  # in blocks, so that the memory does not depend on n
-        values, vectors = _spectrum(root @ a.covariance[np.ix_(alive, alive)] @ root.T * (n - 1))
-        into, transported = root.T @ (vectors / values**0.25), np.empty(n)
-    raw, top = np.empty(n), 0
-    for block in blocks(features):
-        centred, here = block - a.mean, slice(top, top + len(block))
-        if into is not None:
-            transported[here] = np.sqrt(n - 1) * ((centred[:, alive] @ into) ** 2).sum(axis=1)
-        raw[here] = 2 * centred @ (a.mean - b.mean) + (centred**2).sum(axis=1) - transported[here]
-        top += len(block)
-    return np.asarray(raw - raw.mean(), dtype=np.float64)
-
-
-def _spectrum(gram: Floats) -> tuple[Floats, Floats]:
-    """Eigenvalues (K,) of a Gram matrix above 1e-10 of the largest, and their vectors (·, K)."""
-    values, vectors = np.linalg.eigh(gram)
-    kept = values > 1e-10 * values.max(initial=0)
-    return values[kept], vectors[:, kept]
-
-
-def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
-    """F (R, D') with FᵀF = the covariance of the features that are `alive` (D,), D' of them.
-
-    The centred features themselves where they are at hand, else Cholesky's factor, else, for a singular
-    covariance, the one from its eigenvectors. Raises InputError for a clearly negative eigenvalue.
-    """
-    if statistics.rows is not None:
-        return statistics.rows[:, alive]
-    covariance = statistics.covariance[np.ix_(alive, alive)]
-    try:
-        return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-6 * values[-1]:
-        raise InputError(
-            f"the statistics' sigma is no covariance: expected no negative eigenvalue, got {values[0]:.3g}; "
-            "compute it again"
-        )
-    return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -261,11 +192,6 @@ def _found(
     found, skipped = found.readable(progress)
     two_or_more(found, source)
     return found, skipped
-
-
-def _alive(a: FeatureStatistics, b: FeatureStatistics) -> NDArray[np.bool_]:
-    """Features (D,) that vary in both sets; a dead one adds nothing to the cross term and stops Cholesky."""
-    return np.asarray((np.diagonal(a.covariance) > 0) & (np.diagonal(b.covariance) > 0))
 
 
 def _digest(source: Pictures | Path) -> str:

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
 BLOCK = 2048
 """Feature vectors that are looked at together, where there are many."""
+Z = 1.959963984540054
+"""The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ from lacbench.errors import FetchError, InputError
 from lacbench.files import sha256_file
 from lacbench.metrics.decoding import read_on_white, read_rgb
 from lacbench.metrics.features import Extractor, cached_features
-from lacbench.metrics.fid import FidResult, fid, frechet_distance
+from lacbench.metrics.fid import FidResult, Repeats, fid
+from lacbench.metrics.frechet import frechet_distance
 from lacbench.metrics.protocols import prepare
 from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import FeatureStatistics
@@ -176,6 +177,31 @@ def test_the_command_prints_one_line_or_one_object(
     assert answer["value"] == result.value and answer["n"] == [4, 3]
     failed = CliRunner().invoke(main, ["fid", str(folders[0]), str(folders[0] / "absent")])
     assert (failed.exit_code, failed.stdout) == (1, "")
+
+
+def test_fid_of_infinitely_many_pictures_only_when_asked_for(
+    random_cache: Path, folders: tuple[Path, Path], result: FidResult, tmp_path: Path
+) -> None:
+    assert result.infinity is None and "infinity" not in result.as_json()
+    six = draw(tmp_path / "six", 6, seed=3)
+    words = ["fid", str(six), str(folders[1]), "--infinity"]
+    answer = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert answer["infinity"] + answer["bias"] == pytest.approx(answer["value"])
+    said = CliRunner().invoke(main, words).stdout
+    assert f"FID∞ {answer['infinity']:.3f}  (the small set's bias is about {answer['bias']:.3f})" in said
+    with pytest.raises(InputError, match="expected 6 pictures or more, got 4"):
+        fid(*folders, infinity=True)
+    FeatureStatistics(None, np.zeros(2048), np.eye(2048)).save(tmp_path / "s.npz")
+    with pytest.raises(InputError, match=r"FID∞ needs pictures; .*s\.npz has statistics only"):
+        fid(tmp_path / "s.npz", six, infinity=True)
+    refused = CliRunner().invoke(main, [*words, "--card", str(tmp_path / "card.json")])
+    assert refused.exit_code == 2
+
+
+def test_repeats_are_told_as_the_papers_code_tells_them() -> None:
+    repeats = Repeats((1.0, 2.0, 6.0))
+    assert (repeats.mean, repeats.variance) == (pytest.approx(3), pytest.approx(14 / 3))
+    assert repeats.as_json()["values"] == [1.0, 2.0, 6.0]
 
 
 # The real weights.

@@ -8,8 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lacbench.errors import InputError
-from lacbench.metrics.fid import frechet_distance, influence, standard_error
+from lacbench.metrics.frechet import frechet_distance, influence, limit, standard_error
 from lacbench.metrics.statistics import FeatureStatistics
+
+from oracles import frechet_by_long_doubles
 
 
 def gaussian(dimensions: int, seed: int, n: int | None = None) -> FeatureStatistics:
@@ -189,3 +191,63 @@ def test_standard_error_against_redraws() -> None:
         errors.append(standard_error(x, drawn, reference))
     assert np.mean(errors) == pytest.approx(np.std(values), rel=0.15)
     assert np.std(errors) < 0.2 * np.mean(errors)
+
+
+def like_features(n: int, seed: int, dimensions: int = 400) -> np.ndarray:
+    """Features whose spectrum falls as the Inception's does, float32."""
+    random = np.random.default_rng(seed)
+    basis = np.linalg.qr(np.random.default_rng(0).normal(size=(dimensions, dimensions)))[0]
+    spread = (1 + np.arange(dimensions)) ** -0.75
+    return (random.normal(size=(n, dimensions)) * spread @ basis + 0.3).astype(np.float32)
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_low_rank_against_long_doubles(copies: bool) -> None:
+    """Also where copies among the pictures leave more eigenvalues at 0 than the one that is known."""
+    few, many = like_features(90, 1), like_features(600, 2)
+    if copies:
+        few[60:] = few[:30]
+    exact = frechet_by_long_doubles(few, many)
+    a, b = FeatureStatistics.from_features(few), FeatureStatistics.from_features(many)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=3e-7)
+    assert frechet_distance(b, a) == pytest.approx(frechet_distance(a, b), rel=1e-12)
+    assert frechet_distance(a, b) == pytest.approx(frechet_distance(alone(a), b), rel=1e-6)
+
+
+def test_full_rank_against_long_doubles() -> None:
+    x, y = like_features(130, 1, 100), like_features(200, 2, 100)
+    a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
+    assert frechet_distance(a, b) == pytest.approx(frechet_by_long_doubles(x, y), rel=1e-11)
+
+
+def test_eigenvalues_that_lost_their_digits_are_not_used() -> None:
+    """A spectrum so steep that the small eigenproblem would be off: the singular values are not."""
+    random = np.random.default_rng(1)
+    steep = np.logspace(0, -9, 60)
+    x, y = (random.normal(size=(n, 60)) * steep for n in (20, 300))
+    a, b = FeatureStatistics.from_features(x), FeatureStatistics.from_features(y)
+    exact = frechet_by_long_doubles(x, y)
+    assert frechet_distance(a, b) == pytest.approx(exact, rel=1e-9)
+
+
+def test_the_limit_for_many_pictures_is_far_less_biased_than_the_distance() -> None:
+    dimensions, n = 40, 200
+    reference, truth = gaussian(dimensions, 1), gaussian(dimensions, 2)
+    root = np.linalg.cholesky(truth.covariance)
+    limits, values = [], []
+    for seed in range(30):
+        x = np.random.default_rng(seed).normal(size=(n, dimensions)) @ root.T + truth.mean
+        found = limit(x, reference)
+        limits.append(found.value)
+        values.append(frechet_distance(FeatureStatistics.from_features(x), reference))
+        assert found.value + found.bias == pytest.approx(values[-1])
+    exact = frechet_distance(truth, reference)
+    assert np.mean(values) - exact > 1
+    assert abs(np.mean(limits) - exact) < 0.1 * (np.mean(values) - exact)
+    assert np.std(limits) == pytest.approx(np.std(values), rel=0.25)
+
+
+def test_the_limit_needs_six_pictures() -> None:
+    with pytest.raises(InputError, match="expected 6 pictures or more, got 5"):
+        limit(np.ones((5, 3)), gaussian(3, 1))
+    assert limit(np.random.default_rng(1).normal(size=(6, 3)), gaussian(3, 1)).bias != 0
