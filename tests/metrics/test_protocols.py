@@ -17,7 +17,7 @@ from lacbench import weights
 from lacbench.cli.main import main
 from lacbench.errors import ImageError, InputError, MissingError
 from lacbench.metrics.features import Extractor, cached_features
-from lacbench.metrics.fid import fid
+from lacbench.metrics.fid import _Way, fid
 from lacbench.metrics.frechet import standard_error
 from lacbench.metrics.networks import ENGINES, fid_inception, start
 from lacbench.metrics.protocols import PROTOCOLS, find_protocol, prepare_alacgan, prepare_clean
@@ -281,3 +281,24 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
     assert said.returncode == 0, said.stderr
     *_, grown = map(float, said.stdout.split())
     assert grown < features.nbytes / 6
+
+
+def test_statistics_of_many_pictures_are_kept(
+    tmp_path: Path, random_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lacbench.metrics.fid.DIMENSIONS", 2)
+    pictures = find(draw(tmp_path / "a", 3, seed=7))
+    way = _Way(PROTOCOLS["clean"], "torch", "cpu", None)
+    before = set(random_cache.glob("statistics/*"))
+    made = way.statistics(pictures)
+    (file,) = set(random_cache.glob("statistics/*")) - before
+    with monkeypatch.context() as patch:
+        patch.setattr("lacbench.metrics.fid.cached_features", None)
+        kept = way.statistics(pictures)
+    assert (kept.n, kept.protocol) == (made.n, made.protocol) == (3, "clean")
+    np.testing.assert_array_equal(kept.mean, made.mean)
+    np.testing.assert_array_equal(kept.covariance, made.covariance)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:5000] + bytes(8) + whole[5008:])
+    np.testing.assert_array_equal(way.statistics(pictures).covariance, made.covariance)
+    assert len(file.read_bytes()) == len(whole)
