@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -59,6 +59,9 @@ bench-cluster: $(READY)  ## two workers against one, on a local Dask cluster and
 
 bench-faults: $(READY)  ## what faults do to line fidelity, hint adherence, bleeding (ART=folder, PAIRS=data set)
 	$(BIN)/python benchmarks/faults.py $(ART) $(if $(PAIRS),--pairs $(PAIRS))
+
+bench-fid: $(READY)  ## FID end to end against pytorch-fid, clean-fid and torch-fidelity (ART=folder)
+	$(BIN)/python benchmarks/fid.py $(ART)
 
 bench-filters: $(READY)  ## how well filters tell pictures apart, on labelled art (ART=folder)
 	$(BIN)/python benchmarks/filters.py $(ART)

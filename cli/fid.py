@@ -1,6 +1,7 @@
 """`lacbench fid`: the Fréchet Inception distance of a submission from a reference."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,16 @@ from lacbench.cli.terminal import listener
 @click.command()
 @click.argument("submission", type=ANY_PATH)
 @click.argument("reference", type=ANY_PATH)
+@click.option("--protocol", default="pytorch-fid", show_default=True, help="Also: clean, alacgan2018.")
+@click.option(
+    "--engine",
+    default="torch",
+    show_default=True,
+    help="Runs the network; also onnxruntime (the extra [fast]), reference. Features differ by rounding.",
+)
+@click.option(
+    "--skip-unreadable", is_flag=True, help="Leave out pictures that cannot be read, and say which."
+)
 @click.option(
     "--device", default="cpu", show_default=True, help="Where the network runs: cpu, cuda, cuda:1 …"
 )
@@ -24,17 +35,17 @@ from lacbench.cli.terminal import listener
 def fid(
     submission: Path,
     reference: Path,
-    device: str,
     card: Path | None,
     name: str,
     infinity: bool,
     hints: bool,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """FID of SUBMISSION from REFERENCE, with its standard error.
 
-    Each is a flat folder of pictures, a data set (its illustrations count), or a .npz of statistics as
-    pytorch-fid writes it.
+    Each is a flat folder of pictures, a zip or tar archive of them, a data set (its illustrations count), or
+    a .npz of statistics as pytorch-fid writes it.
     """
     from lacbench.metrics.fid import fid
     from lacbench.metrics.registry import fid_figure
@@ -45,17 +56,24 @@ def fid(
     if (name or hints) and not card:
         raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
     against = open_dataset(reference) if card else reference
-    result = fid(submission, against, device=device, infinity=infinity, progress=listener())
+    result = fid(submission, against, infinity=infinity, progress=listener(), **how)
     if card and not isinstance(against, Path):
         figures = {"fid": fid_figure(result)}
-        save_card(card, make_card(submission, against, figures, name=name, hints=hints, device=device))
+        told = make_card(submission, against, figures, name=name, hints=hints, device=how["device"])
+        save_card(card, told)
     if result.warning:
         click.echo(f"lacbench: {result.warning}", err=True)
+    for path in result.skipped:
+        click.echo(f"lacbench: {path} cannot be read and was left out", err=True)
     if as_json:
         print_json(result.as_json())
         return
     spread = "" if result.standard_error is None else f" ± {result.standard_error:.3f}"
     counts = " against ".join("?" if n is None else f"{n:,}" for n in result.n)
-    click.echo(f"FID {result.value:.3f}{spread}  ({counts} pictures, protocol {result.protocol})")
+    left = f", {len(result.skipped):,} left out" if result.skipped else ""
+    click.echo(f"FID {result.value:.3f}{spread}  ({counts} pictures{left}, protocol {result.protocol})")
+    if result.repeats is not None:
+        repeats = result.repeats
+        click.echo(f"mean of {len(repeats.values)} repeats, variance {repeats.variance:.3g}")
     if result.infinity is not None:
         click.echo(f"FID∞ {result.infinity:.3f}  (the small set's bias is about {result.bias:.3f})")

@@ -15,8 +15,8 @@ from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
 from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
-from lacbench.metrics.features import Pictures
 from lacbench.metrics.registry import METRICS, Context, Figure, Figures, Metric, chosen
+from lacbench.metrics.sources import Pictures
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
 from lacbench.submission import check_hints, hints_digest, told_hints, told_weights

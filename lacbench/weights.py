@@ -556,5 +556,19 @@ WEIGHTS: dict[str, Weights] = {
         size=6_216,
         routes=(_lpips("vgg", "a78928a0af1e5f0fcb1f3b9e8f8c3a2a5a3de244d830ad5c1feddc79b8432868"),),
     ),
+    "inception-imagenet": Weights(
+        name="inception-imagenet",
+        purpose="features of the FID protocol alacgan2018: torchvision's Inception, on ImageNet",
+        license="BSD-3-Clause",
+        citation="Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016",
+        size=87_327_648,
+        routes=(
+            Site(
+                "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+                sha256="0cc3c7bd",
+                read=read_inception_checkpoint,
+            ),
+        ),
+    ),
 }
 """The pretrained weights that are used here, by name."""

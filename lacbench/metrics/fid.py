@@ -1,6 +1,7 @@
 """The Fréchet Inception distance of two sets of pictures, with its standard error (Heusel et al., 2017)."""
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,18 @@ import numpy as np
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.files import sha256_file
-from lacbench.images import read
-from lacbench.metrics.features import DIMENSIONS, PROTOCOL, SUFFIXES, Pictures, cached_features
+from lacbench.metrics.decoding import read_on_white
+from lacbench.metrics.features import DEFAULT, DIMENSIONS, cached_features, features_key
 from lacbench.metrics.frechet import frechet_distance, limit, standard_error
-from lacbench.metrics.statistics import Features, FeatureStatistics, Z
+from lacbench.metrics.networks import ENGINES
+from lacbench.metrics.protocols import FeatureProtocol, find_protocol
+from lacbench.metrics.sources import Pictures, find, two_or_more
+from lacbench.metrics.statistics import Features, FeatureStatistics, Z, same_protocol
 from lacbench.progress import Progress
 from lacbench.records import Dataset
 
-ON_WHITE = f"{PROTOCOL}/on-white"
-"""The protocol with a data set: transparency is laid on white there, where pytorch-fid drops it."""
+ON_WHITE = "/on-white"
+"""Ends a protocol's name with a data set: transparency is laid on white there; the FID tools drop it."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +45,26 @@ class FidResult:
     """What was compared: see `Pictures.digest`; for a statistics file its SHA-256."""
     warning: str
     """What to know before quoting the value; empty when there is nothing."""
+    skipped: tuple[str, ...] = ()
+    """Pictures of either set that could not be read, where that was allowed; they count nowhere else."""
+    repeats: "Repeats | None" = None
+    """The distances whose mean is the value, by a protocol that draws at random; else None."""
     infinity: float | None = None
     """FID∞: the value with infinitely many pictures in the first set; None where not asked for."""
     bias: float | None = None
     """The value less FID∞."""
 
     def as_json(self) -> dict[str, object]:
-        """The fields that scripts may rely on: all but the warning, and FID∞ only where it was asked for."""
-        without = {"warning"} | ({"infinity", "bias"} if self.infinity is None else set())
-        return {name: value for name, value in vars(self).items() if name not in without}
+        """The fields that scripts may rely on: not the warning; those with a default if they differ."""
+        optional = {"skipped", "repeats", "infinity", "bias"}
+        without = {"warning"} | {name for name in optional if getattr(self, name) in ((), None)}
+        told = {name: value for name, value in vars(self).items() if name not in without}
+        return told | ({"repeats": self.repeats.as_json()} if self.repeats else {})
 
 
 @dataclass(frozen=True)
 class Repeats:
-    """FIDs of one submission by a protocol that draws at random, once for each seed."""
+    """FIDs of one submission by a protocol that draws at random, each drawn anew."""
 
     values: tuple[float, ...]
     """The FIDs, one or more."""
@@ -78,94 +88,110 @@ def fid(
     a: Path | Dataset,
     b: Path | Dataset,
     *,
+    protocol: str = DEFAULT.name,
+    engine: str = ENGINES[0],
     device: str = "cpu",
+    skip_unreadable: bool = False,
     infinity: bool = False,
     progress: Progress | None = None,
 ) -> FidResult:
-    """FID of a set of pictures `a` against a reference `b`, by the protocol `pytorch-fid`.
+    """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
 
-    Each is a flat folder of pictures, decoded as pytorch-fid does; a data set or its folder, of which the
-    illustrations count, with transparency laid on white; or a `.npz` of statistics. `device` is torch's name
-    for the place where the network runs. With `infinity` also FID∞ is estimated (`frechet.limit`).
+    Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
+    or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
+    statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
+    With `infinity` also FID∞ is estimated (`frechet.limit`).
 
-    Raises InputError for a path that is none of these, fewer than two pictures, or unreadable ones (they are
-    named), for FID∞ of statistics or of fewer than six pictures, and what `weights.fetch` raises.
+    Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
+    named) unless these are to be skipped, statistics of another protocol, FID∞ of
+    statistics, of fewer than six pictures or by a protocol that repeats, and what `weights.fetch` raises.
     """
-    sources = find(a), find(b)
-    sides = [_measure(source, device, progress) for source in sources]
-    (first, features), (second, _) = sides
-    value = frechet_distance(first, second)
-    error = None if features is None else standard_error(features, first, second)
-    if infinity and features is None:
+    by = _Way(find_protocol(protocol), engine, device, progress)
+    (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
+    pictures = [side for side in (first, second) if isinstance(side, Pictures)]
+    if infinity and not isinstance(first, Pictures):
         raise InputError(f"FID∞ needs pictures; {a} has statistics only; name the folder that they are of")
-    endless = limit(features, second) if infinity and features is not None else None
+    if infinity and by.protocol.repeats > 1:
+        raise InputError(f"FID∞ is of one distance; {protocol} takes several; leave out one of the two")
+    reference, endless = by.statistics(second), None
+    values, errors = [], []
+    for repeat in range(by.protocol.repeats if isinstance(first, Pictures) else 1):
+        features = by.features(first, repeat) if isinstance(first, Pictures) else None
+        statistics = by.statistics(first, repeat, features)
+        label = same_protocol(statistics.protocol, reference.protocol)
+        values.append(frechet_distance(statistics, reference))
+        if features is not None:
+            errors.append(standard_error(features, statistics, reference, by.protocol.passes))
+            endless = limit(features, reference) if infinity else None
+    value, error = float(np.mean(values)), float(np.mean(errors)) if errors else None
+    counts = [statistics.n, reference.n]
+    for at, side in enumerate((first, second)):
+        counts[at] = len(side.paths) if isinstance(side, Pictures) else counts[at]
     return FidResult(
         metric="fid",
         value=value,
         standard_error=error,
         interval=None if error is None else (max(value - Z * error, 0.0), value + Z * error),
-        n=(first.n, second.n),
-        protocol=ON_WHITE if any(isinstance(s, Pictures) and s.reader is read for s in sources) else PROTOCOL,
-        weights_sha256=weights.digest("inception") if any(isinstance(s, Pictures) for s in sources) else "",
-        digests=(_digest(sources[0]), _digest(sources[1])),
-        warning=_warning(first.n, second.n),
+        n=(counts[0], counts[1]),
+        protocol=(label or by.protocol.label) + ON_WHITE * any(p.reader is read_on_white for p in pictures),
+        weights_sha256=weights.digest(by.protocol.weights) if pictures else "",
+        digests=(_digest(first), _digest(second)),
+        warning=_warning(*counts),
+        skipped=skipped_a + skipped_b,
+        repeats=Repeats(tuple(values)) if len(values) > 1 else None,
         infinity=endless.value if endless else None,
         bias=endless.bias if endless else None,
     )
 
 
-def find(source: Path | Dataset) -> Pictures | Path:
-    """The pictures that `source` stands for, or the statistics file that it is; raises as `fid` does."""
-    if isinstance(source, Dataset):
-        pictures = Pictures.of((source.file(member) for member in source.illustrations), read)
-    elif (source / "illustrations.parquet").is_file():
-        from lacbench.manifest import load_dataset
+@dataclass(frozen=True)
+class _Way:
+    """How sets are measured."""
 
-        return find(load_dataset(source))
-    elif source.is_dir():
-        pictures = Pictures.of(_flat(source))
-    elif source.is_file() and source.suffix == ".npz":
-        return source
-    else:
-        raise InputError(
-            f"{source} is {'a file' if source.exists() else 'not there'}; expected a folder of pictures, "
-            "a data set, or a .npz of statistics; check the path"
+    protocol: FeatureProtocol
+    engine: str
+    device: str
+    progress: Progress | None
+
+    def features(self, pictures: Pictures, repeat: int = 0) -> Features:
+        return cached_features(
+            pictures,
+            protocol=self.protocol,
+            repeat=repeat,
+            engine=self.engine,
+            device=self.device,
+            progress=self.progress,
         )
-    if len(pictures.paths) < 2:
-        where = source.folder if isinstance(source, Dataset) else source
-        raise InputError(
-            f"{where} has too few pictures: got {len(pictures.paths)}, expected two or more, since one "
-            "has no covariance; add some"
-        )
-    return pictures
+
+    def statistics(
+        self, source: Pictures | Path, repeat: int = 0, features: Features | None = None
+    ) -> FeatureStatistics:
+        """Statistics of a set; those of many pictures are kept in the cache folder."""
+        if isinstance(source, Path):
+            return FeatureStatistics.load(source)
+        if self.protocol.passes * len(source.paths) <= DIMENSIONS:
+            features = self.features(source, repeat) if features is None else features
+            return replace(FeatureStatistics.from_features(features), protocol=self.protocol.label)
+        key = features_key(source, self.protocol, repeat, self.engine, self.device, self.progress)
+        path = weights.cache_folder() / "statistics" / f"{key}.npz"
+        with suppress(InputError):
+            return FeatureStatistics.load(path)
+        features = self.features(source, repeat) if features is None else features
+        made = replace(FeatureStatistics.from_features(features), protocol=self.protocol.label)
+        made.save(path)
+        return made
 
 
-def _flat(folder: Path) -> list[Path]:
-    """The pictures of a folder; subfolders are refused, since half a set would be scored in silence."""
-    entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    subfolders = [entry.name for entry in entries if entry.is_dir()]
-    pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
-    if subfolders:
-        raise InputError(
-            f"{folder} has subfolders ({', '.join(subfolders[:3])}{' …' * (len(subfolders) > 3)}); expected "
-            "the pictures in one flat folder; name that one, or move them"
-        )
-    if not pictures:
-        raise InputError(
-            f"{folder} has {'no pictures, only other files' if entries else 'nothing in it'}; expected "
-            f"{', '.join(sorted(SUFFIXES))}; check the path"
-        )
-    return pictures
-
-
-def _measure(
-    source: Pictures | Path, device: str, progress: Progress | None
-) -> tuple[FeatureStatistics, Features | None]:
-    """Statistics of a set, and its features where it is pictures."""
-    if isinstance(source, Path):
-        return FeatureStatistics.load(source), None
-    features = cached_features(source, device=device, progress=progress)
-    return FeatureStatistics.from_features(features), features
+def _found(
+    source: Path | Dataset, skip: bool, progress: Progress | None
+) -> tuple[Pictures | Path, tuple[str, ...]]:
+    """What a source stands for, and the names of what was skipped of it."""
+    found = find(source)
+    if not skip or isinstance(found, Path):
+        return found, ()
+    found, skipped = found.readable(progress)
+    two_or_more(found, source)
+    return found, skipped
 
 
 def _digest(source: Pictures | Path) -> str:

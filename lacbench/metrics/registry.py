@@ -19,13 +19,14 @@ from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
 from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
-from lacbench.metrics.features import Pictures, cached_features
-from lacbench.metrics.fid import FidResult, fid, find
+from lacbench.metrics.features import cached_features
+from lacbench.metrics.fid import FidResult, fid
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
 from lacbench.metrics.paired import matched, ms_ssim, psnr, psnr_lab, ssim
 from lacbench.metrics.prdc import DENSITY_K, PRECISION_K, prdc
+from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset

@@ -1,6 +1,7 @@
 """Statistics of features: n, mean, covariance; in one pass, mergeable, and in pytorch-fid's file format."""
 
 import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from lacbench.files import atomic
 
 Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
+BLOCK = 2048
+"""Feature vectors that are looked at together, where there are many."""
 Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
@@ -32,6 +35,8 @@ class FeatureStatistics:
     """(D, D) covariance, unbiased (divided by n − 1)."""
     rows: Floats | None = field(default=None, repr=False)
     """(n, D) matrix R with RᵀR = covariance, kept where n ≤ D: centred features over √(n − 1)."""
+    protocol: str = ""
+    """By which protocol pictures became features; empty where a statistics file does not say."""
 
     def __post_init__(self) -> None:
         dimensions = self.mean.shape[0] if self.mean.ndim == 1 else 0
@@ -45,29 +50,44 @@ class FeatureStatistics:
 
     @classmethod
     def from_features(cls, features: Features | Floats) -> "FeatureStatistics":
-        """Statistics of features (n, D), n ≥ 2, in two passes. Raises InputError for fewer than two."""
+        """Statistics of features (n, D), n ≥ 2. Raises InputError for fewer than two.
+
+        Few are looked at twice, many in a stream: the memory does not depend on n then.
+        """
         n, dimensions = features.shape
         _at_least_two(n)
+        if n > dimensions:
+            accumulator = Accumulator()
+            for block in blocks(features):
+                accumulator.update(block)
+            return accumulator.statistics()
         with np.errstate(invalid="ignore"):  # what is not finite is refused below, in a sentence
             mean = features.mean(axis=0, dtype=np.float64)
             rows = (features - mean) / np.sqrt(n - 1)
-        return cls(n, mean, rows.T @ rows, rows if n <= dimensions else None)
+        return cls(n, mean, rows.T @ rows, rows)
 
     def save(self, path: Path) -> None:
-        """Write pytorch-fid's `.npz` (`mu`, `sigma`), with `n` where it is known. Raises OutputError."""
+        """Write pytorch-fid's `.npz` (`mu`, `sigma`), with `n` and `protocol` where they are known.
+
+        Raises OutputError.
+        """
         arrays: dict[str, Any] = {"mu": self.mean, "sigma": self.covariance}
         if self.n is not None:
             arrays["n"] = np.asarray(self.n)
+        if self.protocol:
+            arrays["protocol"] = np.asarray(self.protocol)
         with atomic(path) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(file, **arrays)
+            np.savez(file, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> "FeatureStatistics":
-        """Read pytorch-fid's `.npz`; `n` is optional. Raises InputError for anything else."""
+        """Read pytorch-fid's `.npz`; `n` and `protocol` are optional. Raises InputError for anything else."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 mean, covariance = (np.asarray(arrays[key], dtype=np.float64) for key in ("mu", "sigma"))
-                statistics = cls(int(arrays["n"]) if "n" in arrays else None, mean, covariance)
+                n = int(arrays["n"]) if "n" in arrays else None
+                protocol = str(arrays["protocol"]) if "protocol" in arrays else ""
+                statistics = cls(n, mean, covariance, protocol=protocol)
         except (
             OSError,
             ValueError,
@@ -89,6 +109,17 @@ class FeatureStatistics:
         return statistics
 
 
+def blocks(features: Features | Floats, size: int = BLOCK) -> Iterator[Features | Floats]:
+    """The features (n, D) in blocks (≤ size, D); those mapped from a file are read: none stays resident."""
+    for top in range(0, len(features), size):
+        part = features[top : top + size]
+        if isinstance(features, np.memmap) and features.filename is not None and features.flags.c_contiguous:
+            offset = features.offset + top * features.strides[0]
+            read = np.fromfile(features.filename, features.dtype, part.size, offset=offset)
+            part = read.reshape(part.shape)
+        yield part
+
+
 class Accumulator:
     """Statistics of features that come in batches: memory for one covariance, however many there are."""
 
@@ -102,9 +133,10 @@ class Accumulator:
         """Take in features (B, D), B ≥ 0, by Chan, Golub and LeVeque (1979)."""
         if not len(batch):
             return
-        mean = batch.mean(axis=0, dtype=np.float64)
-        centred = batch - mean
-        scatter = centred.T @ centred
+        with np.errstate(invalid="ignore"):  # what is not finite is refused at the end, in a sentence
+            mean = batch.mean(axis=0, dtype=np.float64)
+            centred = batch - mean
+            scatter = centred.T @ centred
         if self.n:
             mean, scatter = _chan(self.n, self._mean, self._scatter, len(batch), mean, scatter)
         self.n, self._mean, self._scatter = self.n + len(batch), mean, scatter
@@ -127,7 +159,14 @@ def merge(a: FeatureStatistics, b: FeatureStatistics) -> FeatureStatistics:
     same_dimensions(a, b)
     n, scatters = a.n + b.n, (a.covariance * (a.n - 1), b.covariance * (b.n - 1))
     mean, scatter = _chan(a.n, a.mean, scatters[0], b.n, b.mean, scatters[1])
-    return FeatureStatistics(n, mean, scatter / (n - 1))
+    return FeatureStatistics(n, mean, scatter / (n - 1), protocol=same_protocol(a.protocol, b.protocol))
+
+
+def same_protocol(a: str, b: str) -> str:
+    """The protocol of both; empty stands for any. Raises InputError where they differ."""
+    if a and b and a != b:
+        raise InputError(f"features by the protocols {a} and {b} do not compare; take both by one")
+    return a or b
 
 
 def same_dimensions(a: FeatureStatistics, b: FeatureStatistics) -> None:

@@ -18,7 +18,7 @@ from lacbench import weights
 from lacbench.devices import choose_device
 from lacbench.errors import ImageError, InputError
 from lacbench.images import Array
-from lacbench.metrics.features import Reader, read_rgb
+from lacbench.metrics.decoding import Reader, read_rgb
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
 

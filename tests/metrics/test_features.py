@@ -3,17 +3,21 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageCms
 from pytorch_fid.inception import InceptionV3
 from torch.nn.functional import interpolate
 from torchvision.models import inception_v3
 
 from lacbench import images
 from lacbench.errors import ImageError, InputError, MissingError
-from lacbench.metrics.features import Extractor, Pictures, prepare, read_rgb
+from lacbench.metrics.decoding import read_rgb
+from lacbench.metrics.features import Extractor
+from lacbench.metrics.protocols import prepare
+from lacbench.metrics.sources import Pictures
 from lacbench.originals import read_inception_checkpoint
 
 CHECKPOINT = "hub/checkpoints/pt_inception-2015-12-05-6726825d.pth"
@@ -125,6 +129,24 @@ def turned(path: Path) -> Path:
     return path
 
 
+def profiled(path: Path) -> Path:
+    """A picture with an ICC profile that would change every value if it were applied."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Image.open(draw(path.with_suffix(".bmp"), (9, 5))).save(path, icc_profile=profile)
+    return path
+
+
+def sixteen_bit_rgb(path: Path) -> Path:
+    random = np.random.default_rng(0)
+    assert cv2.imwrite(str(path), random.integers(0, 65536, (5, 9, 3), dtype=np.uint16))
+    return path
+
+
+def float_tiff(path: Path) -> Path:
+    Image.fromarray(np.linspace(0, 300, 64, dtype=np.float32).reshape(8, 8)).save(path)
+    return path
+
+
 MAKERS = {
     "rgb.png": lambda p: draw(p, (9, 5)),
     "grey.png": lambda p: draw(p, (9, 5), mode="L"),
@@ -136,6 +158,12 @@ MAKERS = {
     "16-bit.png": sixteen_bits,
     "photo.jpg": lambda p: draw(p, (40, 24)),
     "turned.jpg": turned,
+    "profiled.jpg": profiled,
+    "profiled.png": profiled,
+    "16-bit-rgb.png": sixteen_bit_rgb,
+    "16-bit-rgb.tif": sixteen_bit_rgb,
+    "float.tif": float_tiff,
+    "alpha.webp": lambda p: draw(p, (9, 5), mode="RGBA"),
     "cmyk.jpg": lambda p: draw(p, (40, 24), mode="CMYK"),
     "photo.webp": lambda p: draw(p, (40, 24)),
     "old.tif": lambda p: draw(p, (9, 5), mode="CMYK"),

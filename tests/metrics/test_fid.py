@@ -14,14 +14,17 @@ from click.testing import CliRunner
 from PIL import Image
 from torchvision.models import inception_v3
 
-from lacbench import images, weights
+from lacbench import weights
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
 from lacbench.files import sha256_file
-from lacbench.metrics.features import Extractor, Pictures, cached_features, prepare, read_rgb
-from lacbench.metrics.fid import FidResult, Repeats, fid, find
+from lacbench.metrics.decoding import read_on_white, read_rgb
+from lacbench.metrics.features import Extractor, cached_features
+from lacbench.metrics.fid import FidResult, Repeats, fid
 from lacbench.metrics.frechet import frechet_distance
+from lacbench.metrics.protocols import prepare
+from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import FeatureStatistics
 from lacbench.recipe import parse_recipe
 
@@ -70,7 +73,7 @@ def test_a_result_carries_all_that_is_needed_to_compare_it(result: FidResult) ->
 def test_features_are_kept_by_content_and_made_again_when_damaged(
     random_cache: Path, folders: tuple[Path, Path], result: FidResult, tmp_path: Path
 ) -> None:
-    files = sorted((random_cache / "features").glob("*.npz"))
+    files = sorted((random_cache / "features").glob("*.npy"))
     stamps = [file.stat().st_mtime_ns for file in files]
     renamed = draw(tmp_path / "renamed", 4, seed=1)
     for path in renamed.iterdir():
@@ -134,7 +137,7 @@ def test_a_data_set_counts_by_its_illustrations(drawn_art: Path, tmp_path: Path)
     dataset = build_dataset(recipe, tmp_path / "data")
     pictures = find(dataset)
     assert isinstance(pictures, Pictures)
-    assert pictures.reader is images.read
+    assert pictures.reader is read_on_white
     assert set(pictures.sha256s) == {member.record.sha256 for member in dataset.illustrations}
     assert find(tmp_path / "data") == pictures
 

@@ -14,9 +14,10 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from torchvision.models import inception_v3
 
 from lacbench import weights
-from lacbench.metrics.features import Pictures, cached_features
+from lacbench.metrics.features import cached_features
 from lacbench.metrics.fid import FidResult, fid
 from lacbench.metrics.frechet import frechet_distance, standard_error
+from lacbench.metrics.sources import Pictures
 from lacbench.metrics.statistics import FeatureStatistics
 
 from oracles import frechet_by_long_doubles
