@@ -222,7 +222,7 @@ def test_more_pairs_than_fit_are_refused(kind: str, monkeypatch: pytest.MonkeyPa
     assert len(near_pairs(table, 40)[0]) == count
     monkeypatch.setattr(search, "MAX_PAIRS", count - 1)
     for look in (near_pairs, lambda table, bits: cross_pairs(table, table, bits)):
-        with pytest.raises(InputError, match=r"more than .* pairs are so near"):
+        with pytest.raises(InputError, match=r"more than .* pairs of hashes are so near"):
             look(table, 40)
     assert len(near_edges(table, 40)[0]) < 300
 
