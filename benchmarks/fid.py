@@ -51,15 +51,15 @@ print("FID", fid.fid_from_feats(a, b))
 MEMORY = """
 import sys
 import numpy as np
-from lacbench.metrics.features import _Writer
+from lacbench.metrics.features import FeatureWriter
 from lacbench.metrics.frechet import frechet_distance, standard_error
 from lacbench.metrics.statistics import FeatureStatistics
 path, n = sys.argv[1], int(sys.argv[2])
 random = np.random.default_rng(0)
 with open(path, "wb") as file:
-    write = _Writer(file, n)
+    writer = FeatureWriter(file, n)
     for top in range(0, n, 16):
-        write(random.random((min(16, n - top), 2048), np.float32).tobytes())
+        writer.write(random.random((min(16, n - top), 2048), np.float32).tobytes())
 features = np.load(path, mmap_mode="r")
 statistics = FeatureStatistics.from_features(features)
 reference = FeatureStatistics(None, statistics.mean + 1, statistics.covariance * 2)

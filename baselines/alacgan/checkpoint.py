@@ -55,6 +55,14 @@ def save_checkpoint(path: Path, header: Header, tensors: Mapping[str, Tensor]) -
         "validation": dict(header.validation),
         "versions": {"lacbench": lacbench.__version__, "torch": torch.__version__},
     }
+    write_tensors(path, tensors, told)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], told: Mapping[str, Any]) -> None:
+    """Write tensors of any device as one safetensors file that tells of itself under KEY, atomically.
+
+    The same content gives the same bytes. Raises OutputError.
+    """
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_bytes(path, save(plain, {KEY: json.dumps(told, sort_keys=True)}))
 

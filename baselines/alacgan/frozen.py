@@ -8,14 +8,13 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lacbench.baselines.alacgan.checkpoint import KEY, Header
+from lacbench.baselines.alacgan.checkpoint import KEY, Header, write_tensors
 from lacbench.baselines.alacgan.config import Config
 from lacbench.errors import InputError, IntegrityError
-from lacbench.files import sha256_file, write_bytes
+from lacbench.files import sha256_file
 from lacbench.progress import Progress
 
 I2V_MEAN = (164.76139251, 167.47864617, 181.13838569)
@@ -167,9 +166,7 @@ def save_local_features(path: Path, network: LocalFeatures, told: Mapping[str, A
     A safetensors file: the tensors of `LocalFeatures`, and JSON under the metadata key `lacbench`, whose
     `format` is FORMAT. The network sees line art in one way: halved, 0 to 255, less Illustration2Vec's mean.
     """
-    metadata = {KEY: json.dumps({**told, "format": FORMAT}, sort_keys=True)}
-    state = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_bytes(path, save(state, metadata))
+    write_tensors(path, network.state_dict(), {**told, "format": FORMAT})
 
 
 def _read_local_features(path: Path) -> dict[str, Tensor]:

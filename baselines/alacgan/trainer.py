@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -117,12 +116,11 @@ def _train(
         run.load(checkpoint)
     examples = open_examples(dataset, chosen, progress)
     distributed.barrier()  # else one finds the folder as another has just begun it
-    again = partial(find_checkpoint, out, config, data, resume=resume)
     last = config.steps if max_steps is None else min(config.steps, done + max_steps)
     rank, world = distributed.rank(), distributed.world()
     with alone(make_folder(out)) if distributed.is_main() else nullcontext():
         if distributed.is_main():
-            _check_still(again(), done, out)
+            _check_still(find_checkpoint(out, config, data, resume=resume), done, out)
             begin(out, config, data, done)
         with cpu_threads(config.threads), open_loader(examples, config, place, rank, world) as batches:
             run.until(last, batches)

@@ -11,11 +11,10 @@ from typing import Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import nn
 
 import lacbench
-from lacbench.baselines.alacgan.checkpoint import KEY, load_tensors
+from lacbench.baselines.alacgan.checkpoint import KEY, load_tensors, write_tensors
 from lacbench.baselines.alacgan.frozen import FORMAT, save_local_features
 from lacbench.baselines.alacgan.interrupts import Interrupts
 from lacbench.baselines.alacgan.meter import Meter
@@ -32,7 +31,7 @@ from lacbench.baselines.features.views import (
 )
 from lacbench.devices import choose_device
 from lacbench.errors import InputError, IntegrityError, LacbenchError
-from lacbench.files import make_folder, write_bytes
+from lacbench.files import make_folder
 from lacbench.images import Array
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset, Member
@@ -175,8 +174,7 @@ class Training:
                 "take it away, and try another --seed or a larger --batch"
             )
         told = {**_header(learner.config, self.data, learner.done), "format": STATE}
-        plain = {name: value.detach().cpu().contiguous() for name, value in learner.tensors().items()}
-        write_bytes(self.state, save(plain, {KEY: json.dumps(told, sort_keys=True)}))
+        write_tensors(self.state, learner.tensors(), told)
 
 
 def _words(dataset: Dataset, members: Sequence[Member], config: FeaturesConfig) -> list[str]:

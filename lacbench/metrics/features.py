@@ -112,22 +112,6 @@ class Extractor:
         _refuse(unreadable)
 
 
-def image_features(
-    paths: Iterable[Path | Entry],
-    *,
-    reader: Reader = read_rgb,
-    device: str = "cpu",
-    engine: str = ENGINES[0],
-    progress: Progress | None = None,
-) -> Features:
-    """Features (N, 2048) float32 of the pictures, in order, with the pretrained weights, fetched when needed.
-
-    Raises what `weights.fetch` and `Extractor` raise.
-    """
-    state = weights.load(DEFAULT.weights, progress=progress)
-    return Extractor(state, engine=engine, device=device).features(paths, reader=reader, progress=progress)
-
-
 def cached_features(
     pictures: Pictures,
     *,
@@ -140,8 +124,8 @@ def cached_features(
     """Features (N · passes, 2048) float32 by the protocol, in the pictures' order, one pass after the other.
 
     They lie in a file of the cache folder, named by the files' bytes, the weights, the protocol, the engine,
-    device and repeat, and are mapped from there: memory does not grow with N. Raises what `image_features`
-    raises.
+    device and repeat, and are mapped from there: memory does not grow with N. Raises what `weights.fetch` and
+    `Extractor` raise.
     """
     key = features_key(pictures, protocol, repeat, engine, device, progress)
     path = weights.cache_folder() / "features" / f"{key}.npy"
@@ -150,7 +134,7 @@ def cached_features(
         state = weights.load(protocol.weights, progress=progress)
         extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
         with atomic(path) as temporary, temporary.open("wb") as file:
-            write = _Writer(file, n)
+            writer = FeatureWriter(file, n)
             for at in range(protocol.passes):
                 for block in extractor.blocks(
                     pictures.paths,
@@ -158,8 +142,8 @@ def cached_features(
                     randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
                     progress=progress,
                 ):
-                    write(block.tobytes())
-            file.write(write.digest.digest())
+                    writer.write(block.tobytes())
+            file.write(writer.digest.digest())
     features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
     return features
 
@@ -177,7 +161,7 @@ def features_key(
     return sha256_json([CACHE_VERSION, *told, engine, device, pictures.reader.__name__, *pictures.sha256s])
 
 
-class _Writer:
+class FeatureWriter:
     """Writes the features' array file, and keeps its SHA-256."""
 
     def __init__(self, file: IO[bytes], n: int) -> None:
@@ -185,11 +169,10 @@ class _Writer:
         header = {"descr": "<f4", "fortran_order": False, "shape": (n, DIMENSIONS)}
         np.lib.format.write_array_header_1_0(self, header)
 
-    def __call__(self, data: bytes) -> None:
+    def write(self, data: bytes) -> None:
+        """Append the array's next bytes; its header is written already."""
         self.file.write(data)
         self.digest.update(data)
-
-    write = __call__
 
 
 def _is_whole(path: Path, n: int) -> bool:

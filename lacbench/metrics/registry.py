@@ -19,8 +19,8 @@ from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
 from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
-from lacbench.metrics.features import cached_features
-from lacbench.metrics.fid import FidResult, fid
+from lacbench.metrics.features import DEFAULT, cached_features
+from lacbench.metrics.fid import ON_WHITE, FidResult, fid
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
@@ -33,7 +33,7 @@ from lacbench.records import Dataset
 from lacbench.submission import outputs_of
 
 T = TypeVar("T")
-FEATURES = "pytorch-fid/on-white"
+FEATURES = DEFAULT.label + ON_WHITE
 """Protocol of the features that KID and PRDC are taken of: FID's own."""
 Better = Literal["higher", "lower", ""]
 """Which values are better; empty where neither are."""
