@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser postgresql clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -28,10 +28,10 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 demo: $(READY)   ## the whole line on small open art; ends with the report's path
 	$(BIN)/lacbench demo -o $(DEMO)
 
-test: $(READY) browser  ## the whole suite but the long tests
+test: $(READY) browser postgresql  ## the whole suite but the long tests
 	$(BIN)/python -m pytest -m "not long"
 
-test-long: $(READY) browser  ## the long tests
+test-long: $(READY) browser postgresql  ## the long tests
 	$(BIN)/python -m pytest -m long
 
 # The browser tests skip with a reason where no Chromium can be installed.
@@ -40,6 +40,15 @@ browser:
 	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
 	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium >/dev/null; } || \
 	  echo "no Chromium here: the browser tests will be skipped" >&2
+
+# The study's store is tested on PostgreSQL too, in a cluster that the tests make and end themselves.
+postgresql:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || \
+	  { command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] && apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql-common >/dev/null && \
+	    { mkdir -p /etc/postgresql-common && echo "create_main_cluster = false" >> /etc/postgresql-common/createcluster.conf; } && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends postgresql >/dev/null; } || \
+	  echo "no PostgreSQL here: its tests will be skipped" >&2
 
 # mypy cannot follow the package-dir mapping, so it reads the same tree through links.
 lint: $(READY)   ## ruff and mypy --strict on the four source folders

@@ -16,6 +16,7 @@ from lacbench.cli.export import export
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
 from lacbench.cli.leaks import leaks
+from lacbench.cli.mos import mos
 from lacbench.cli.pairs import pairs
 from lacbench.cli.prepare import prepare
 from lacbench.cli.prune import prune
@@ -62,7 +63,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, fid, score, report,
+    train_features, train, colorize, export, fid, score, mos, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

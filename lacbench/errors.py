@@ -3,7 +3,8 @@
 LacbenchError                 one sentence: what, expected, got, what to do
 ├── InputError                what the caller handed us cannot be used
 │   ├── ImageError            bytes that are no picture, or one beyond the limits
-│   └── RecipeError           a recipe that does not say what to do
+│   ├── RecipeError           a recipe that does not say what to do
+│   └── StudyError            a study file, a rating or a link that cannot be used
 ├── MissingError              a capability is not here: an extra, a client, a device
 ├── FetchError                a source, a registry or a site did not deliver
 ├── IntegrityError            bytes that are not the bytes they should be
@@ -19,6 +20,7 @@ __all__ = [
     "MissingError",
     "OutputError",
     "RecipeError",
+    "StudyError",
 ]
 
 
@@ -36,6 +38,10 @@ class ImageError(InputError):
 
 class RecipeError(InputError):
     """A recipe, preset or setting that does not say what to do."""
+
+
+class StudyError(InputError):
+    """A study file, a rating or a rater's link that cannot be used."""
 
 
 class MissingError(LacbenchError):

@@ -1,0 +1,13 @@
+"""`lacbench mos`: a blind rating study, from a study file to a verdict."""
+
+import click
+
+
+@click.group()
+def mos() -> None:
+    """A blind rating study of colorized line arts (mean opinion score, MOS)."""
+
+
+COMMANDS: tuple[click.Command, ...] = ()
+for command in COMMANDS:
+    mos.add_command(command)
