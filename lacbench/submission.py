@@ -1,61 +1,173 @@
-"""A model's outputs: one picture for each line art of a data set, and what is told of their making."""
+"""A model's outputs: one picture for each line art of a data set, and what is told of their making.
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+A submission is a folder, a zip, a tar, or a folder of tars (WebDataset shards). A picture belongs to the line
+art whose id (the SHA-256 of its file) its name has before the first dot, or to the one that `map.csv`
+(`line_art,file`) names it for. Archives are read where they lie. `submission.toml` tells who made the
+outputs, and how; `submission.json`, which `lacbench colorize` writes, of which model and hints they are.
+"""
+
+import csv
+import io
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lacbench.errors import InputError
-from lacbench.files import read_json, sha256_json
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lacbench.errors import ImageError, InputError
+from lacbench.files import sha256_json
 from lacbench.hints import Hints
-from lacbench.images import SUFFIXES
+from lacbench.images import read_bytes
+from lacbench.metrics.archives import Entry, entries, is_archive
+from lacbench.metrics.decoding import SUFFIXES
 from lacbench.records import Dataset
 
 SUBMISSION = "submission.json"
-"""The file beside a submission's outputs that says what made them."""
+"""What `lacbench colorize` tells of the outputs that it made."""
+ABOUT = "submission.toml"
+"""What the authors tell of their model."""
+MAP = "map.csv"
+"""Which picture belongs to which line art, where their names do not say so."""
 NAMED = 5
 """Pictures that a refusal names."""
+MAX_TEXT = 16 * 2**20
+"""Bytes of the longest text file that is read of a submission."""
+
+File = Path | Entry
+"""A file in a folder, or in an archive."""
 
 
-def outputs_of(submission: Path, dataset: Dataset) -> dict[str, Path]:
-    """The outputs, `<line art's sha256>.png` each, by the line art's sha256: one for every line art.
+class About(BaseModel):
+    """What the authors tell: `submission.toml`. All of it may be shown on a leaderboard."""
 
-    Raises InputError, with names, for line arts without output, and for pictures that belong to no line art:
-    the FID would count them.
+    model_config = ConfigDict(extra="forbid", frozen=True, str_strip_whitespace=True, str_max_length=500)
+
+    model: str = Field(min_length=1, max_length=100)
+    """Name of the model, as a table should have it."""
+    authors: tuple[str, ...] = Field((), max_length=100)
+    """Who made it."""
+    link: str = Field("", pattern=r"^(https?://\S+)?$")
+    """Where to read about it."""
+    hints: bool = False
+    """Whether it was given colour hints."""
+    training_data: str = Field("", pattern=r"^([0-9a-f]{64})?$")
+    """Digest of the data set that it was trained on, where it is one of lacbench's."""
+    hardware: str = ""
+    """What the outputs were made on."""
+    seconds_per_image: float | None = Field(None, gt=0, allow_inf_nan=False)
+    """Time a picture took there."""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission against the line arts of one data set."""
+
+    source: Path
+    """The folder or archive."""
+    outputs: Mapping[str, File] = field(repr=False)
+    """The outputs by the line art's id, in the data set's order."""
+    missing: tuple[str, ...]
+    """Ids of the line arts that have none."""
+    extra: tuple[str, ...]
+    """Pictures of no line art of the data set; FID would count them."""
+    twice: tuple[str, ...]
+    """Ids of line arts with several outputs."""
+    about: About | None
+    """What `submission.toml` tells."""
+    told: Mapping[str, Any] = field(repr=False)
+    """What `submission.json` tells; empty without one."""
+
+    @property
+    def name(self) -> str:
+        """The model's name; the folder's where none is told."""
+        return self.about.model if self.about else self.source.resolve().name.split(".")[0]
+
+    @property
+    def weights(self) -> dict[str, str]:
+        """SHA-256 of the frozen weights in the model, by name, where they are told in that form."""
+        weights = self.told.get("weights")
+        return {str(k): str(v) for k, v in weights.items()} if isinstance(weights, dict) else {}
+
+    @property
+    def hints(self) -> str | None:
+        """Digest of the hints that the outputs were made with; empty for none; None where nothing is told."""
+        return str(self.told["hints"] or "") if "hints" in self.told else None
+
+    @property
+    def hinted(self) -> bool:
+        """Whether it tells of hints."""
+        return bool(self.hints) or bool(self.about and self.about.hints)
+
+    def complete(self) -> "Submission":
+        """Itself. Raises InputError, with names, unless each line art has one output and there are no
+        others."""
+        total = len(self.outputs) + len(self.missing)
+        if not total:
+            raise InputError("the data set has no line arts to colour; expected one at least; add some")
+        if self.missing:
+            raise InputError(
+                f"{len(self.missing)} of {total} line arts have no output in {self.source}: "
+                f"{some(f'{key}.png' for key in self.missing)}; expected <line art's sha256>.png for each; "
+                "run `lacbench colorize` on the data set, or tell which is which in map.csv"
+            )
+        if self.twice:
+            raise InputError(
+                f"{len(self.twice)} line arts have several outputs in {self.source}: {some(self.twice)}; "
+                "expected one each; take the others away"
+            )
+        if self.extra:
+            raise InputError(
+                f"{self.source} holds {len(self.extra)} pictures of no line art of the data set: "
+                f"{some(self.extra)}; expected outputs alone; move the others away"
+            )
+        return self
+
+    def check_hints(self, hints: Hints, dataset: Dataset) -> None:
+        """Raise InputError where it tells that it was made with other hints, or with none."""
+        if self.hints is not None and self.hints != hints_digest(hints, dataset):
+            raise InputError(
+                f"{self.source} was made {'with other hints' if self.hints else 'without hints'}, as its "
+                f"{SUBMISSION} tells; expected the hints that it was given; name their file, or leave out "
+                "--hints"
+            )
+
+
+def open_submission(source: Path, dataset: Dataset) -> Submission:
+    """Find a submission's outputs; none is decoded.
+
+    Raises InputError for a path that is neither folder nor archive, an archive with entries that lead out of
+    it, and for a map.csv or submission.toml that cannot be read.
     """
-    if not submission.is_dir():
-        raise InputError(f"{submission} is no folder; expected a submission's; check the path")
-    outputs = {m.record.sha256: submission / f"{m.record.sha256}.png" for m in dataset.linearts}
-    if not outputs:
-        raise InputError(f"{dataset.folder} has no line arts to colour; expected one at least; add some")
-    missing = [f"{path.name}" for path in outputs.values() if not path.is_file()]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(outputs)} line arts have no output in {submission}: {_some(missing)}; "
-            f"expected <line art's sha256>.png for each; run `lacbench colorize` on {dataset.folder}"
-        )
-    suffixes = {*SUFFIXES.values(), ".jpeg"}
-    pictures = (p for p in sorted(submission.iterdir()) if p.suffix.lower() in suffixes)
-    others = [p.name for p in pictures if outputs.get(p.stem) != p]
-    if others:
-        raise InputError(
-            f"{submission} holds {len(others)} pictures of no line art of {dataset.folder}: {_some(others)}; "
-            "expected outputs alone; move the others away"
-        )
-    return outputs
-
-
-def told_weights(submission: Path) -> dict[str, str]:
-    """What the submission tells of frozen weights: SHA-256 by name; nothing where it tells nothing of that
-    form."""
-    weights = _told(submission).get("weights")
-    return {str(k): str(v) for k, v in weights.items()} if isinstance(weights, dict) else {}
-
-
-def told_hints(submission: Path) -> str | None:
-    """Digest of the hints that the outputs were made with; empty for none; None where nothing is told."""
-    told = _told(submission)
-    return str(told["hints"] or "") if "hints" in told else None
+    files = _files(source)
+    texts = {name: file for name in (MAP, ABOUT) if (file := _beside(files, name, source))}
+    told = _beside(files, SUBMISSION, source)
+    pictures = [file for file in files if PurePosixPath(file.name).suffix.lower() in SUFFIXES]
+    mapped = _mapped(texts[MAP], pictures) if MAP in texts else None
+    wanted = {member.record.sha256 for member in dataset.linearts}
+    found: dict[str, File] = {}
+    extra, twice = [], []
+    for file in pictures:
+        key = mapped.get(file, "") if mapped is not None else PurePosixPath(file.name).name.split(".")[0]
+        if key not in wanted:
+            extra.append(file.name)
+        elif key in found:
+            twice.append(key)
+        else:
+            found[key] = file
+    return Submission(
+        source=source,
+        outputs={
+            m.record.sha256: found[m.record.sha256] for m in dataset.linearts if m.record.sha256 in found
+        },
+        missing=tuple(sorted(wanted - set(found))),
+        extra=tuple(sorted(extra)),
+        twice=tuple(sorted(set(twice))),
+        about=_about(texts[ABOUT]) if ABOUT in texts else None,
+        told=_json(told) if told else {},
+    )
 
 
 def hints_digest(hints: Hints, dataset: Dataset) -> str:
@@ -64,23 +176,85 @@ def hints_digest(hints: Hints, dataset: Dataset) -> str:
     return sha256_json({key: [asdict(hint) for hint in dabs] for key, dabs in given.items() if dabs})
 
 
-def check_hints(submission: Path, hints: Hints, dataset: Dataset) -> None:
-    """Raise InputError where the submission tells that it was made with other hints, or with none."""
-    told = told_hints(submission)
-    if told is not None and told != hints_digest(hints, dataset):
+def some(names: Iterable[str]) -> str:
+    """The first few of the names, for a sentence."""
+    shown = list(names)
+    return ", ".join(shown[:NAMED]) + " …" * (len(shown) > NAMED)
+
+
+def _files(source: Path) -> Sequence[File]:
+    """The files of a folder or an archive; of a folder with shards and no pictures, what the shards hold."""
+    if is_archive(source):
+        return entries(source)
+    if not source.is_dir():
         raise InputError(
-            f"{submission} was made {'with other hints' if told else 'without hints'}, as its {SUBMISSION} "
-            "tells; expected the hints that it was given; name their file, or leave out --hints"
+            f"{source} is {'a file' if source.exists() else 'not there'}; expected a submission: a folder, or "
+            "a zip or tar archive; check the path"
         )
+    files = [file for file in sorted(source.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    shards = [file for file in files if file.suffix.lower() == ".tar"]
+    if shards and not any(file.suffix.lower() in SUFFIXES for file in files):
+        return [
+            *(file for file in files if file not in shards),
+            *(e for shard in shards for e in entries(shard)),
+        ]
+    return files
 
 
-def _told(submission: Path) -> dict[str, Any]:
+def _beside(files: Sequence[File], name: str, source: Path) -> File | None:
+    """The file of that name; raises InputError for several, as an archive may hold."""
+    found = [file for file in files if PurePosixPath(file.name).name == name]
+    if len(found) > 1:
+        raise InputError(f"{source} has {len(found)} files called {name}; expected one; take the others away")
+    return found[0] if found else None
+
+
+def _mapped(table: File, pictures: Sequence[File]) -> dict[File, str]:
+    """The line art's id of each picture that map.csv names, by its name or its path beside the map."""
+    rows = list(csv.DictReader(io.StringIO(_text(table))))
+    if not rows or not {"line_art", "file"} <= set(rows[0]):
+        raise InputError(f"{table} is no map: expected a table with the columns line_art and file; mend it")
+    folder = PurePosixPath(table.name).parent if isinstance(table, Entry) else PurePosixPath()
+    named = {file.name: file for file in pictures}
+    mapped: dict[File, str] = {}
+    for number, row in enumerate(rows, 2):
+        file = named.get(str(folder / str(row["file"])))
+        if file is None or file in mapped:
+            what = "names a picture that is not there" if file is None else "names a picture again"
+            raise InputError(f"{table}, line {number}, {what}: {row['file']!r}; mend the table")
+        mapped[file] = str(row["line_art"]).strip().lower()
+    return mapped
+
+
+def _about(file: File) -> About:
     try:
-        told = read_json(submission / SUBMISSION)
-    except RecursionError:
-        told = None
+        return About.model_validate(tomllib.loads(_text(file)))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{file} is no TOML: {error}; mend it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise InputError(
+            f"{file}: {where}: {first['msg']}; got {str(first['input'])[:80]!r}; mend it"
+        ) from error
+
+
+def _json(file: File) -> dict[str, Any]:
+    """What our own note tells; nothing where it is broken: it is no part of the submission proper."""
+    try:
+        told = json.loads(_text(file))
+    except (ValueError, RecursionError, InputError):
+        return {}
     return told if isinstance(told, dict) else {}
 
 
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:NAMED]) + " …" * (len(names) > NAMED)
+def _text(file: File) -> str:
+    try:
+        data = read_bytes(file) if isinstance(file, Path) else file.read_bytes()
+        if len(data) > MAX_TEXT:
+            raise InputError(f"{file} has {len(data):,} bytes; expected at most {MAX_TEXT:,}; shorten it")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
+    except ImageError as error:
+        raise InputError(str(error)) from error
