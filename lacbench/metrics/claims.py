@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacbench.errors import InputError
-from lacbench.images import Array, read, resize_shortest
+from lacbench.images import Array, resize_shortest
 from lacbench.lineart import clean
+from lacbench.metrics.archives import Entry
+from lacbench.metrics.decoding import read_on_white
 from lacbench.progress import Progress, Silent
 
 SIZE = 512
@@ -21,8 +23,8 @@ ASPECT = 0.01
 
 Floats = NDArray[np.float64]
 Result = TypeVar("Result")
-Pictures = Mapping[str, Path]
-"""Files by the line art's id."""
+Pictures = Mapping[str, Path | Entry]
+"""Files, or entries of archives, by the line art's id."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def over(
     results = {}
     for key in (progress or Silent()).track(sorted(linearts), label, len(linearts)):
         try:
-            results[key] = measure(key, read(outputs[key]), clean(read(linearts[key])))
+            results[key] = measure(key, read_on_white(outputs[key]), clean(read_on_white(linearts[key])))
         except InputError as error:
             raise InputError(f"{outputs[key]}: {error}") from error
     return results

@@ -85,8 +85,8 @@ class Repeats:
 
 
 def fid(
-    a: Path | Dataset,
-    b: Path | Dataset,
+    a: Path | Dataset | Pictures,
+    b: Path | Dataset | Pictures,
     *,
     protocol: str = DEFAULT.name,
     engine: str = ENGINES[0],
@@ -98,8 +98,8 @@ def fid(
     """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
 
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
-    or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
-    statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
+    or its folder, of which the illustrations count, with transparency laid on white; a `.npz` of statistics; or
+    pictures found already. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
     With `infinity` also FID∞ is estimated (`frechet.limit`).
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
@@ -183,7 +183,7 @@ class _Way:
 
 
 def _found(
-    source: Path | Dataset, skip: bool, progress: Progress | None
+    source: Path | Dataset | Pictures, skip: bool, progress: Progress | None
 ) -> tuple[Pictures | Path, tuple[str, ...]]:
     """What a source stands for, and the names of what was skipped of it."""
     found = find(source)

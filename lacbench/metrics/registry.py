@@ -30,7 +30,7 @@ from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
-from lacbench.submission import outputs_of
+from lacbench.submission import File, Submission
 
 T = TypeVar("T")
 FEATURES = DEFAULT.label + ON_WHITE
@@ -43,8 +43,8 @@ Better = Literal["higher", "lower", ""]
 class Context:
     """What there is to measure a submission by."""
 
-    submission: Path
-    """Folder of the outputs."""
+    submission: Submission
+    """The outputs, one for each line art."""
     dataset: Dataset
     """Whose line arts they are."""
     hints: Hints | None = None
@@ -54,10 +54,15 @@ class Context:
     progress: Progress = field(default_factory=Silent)
     """Who listens."""
 
+    @property
+    def outputs(self) -> Mapping[str, File]:
+        """The outputs by the line art's sha256."""
+        return self.submission.outputs
+
     @cached_property
-    def outputs(self) -> dict[str, Path]:
-        """The outputs by the line art's sha256; raises as `outputs_of` does."""
-        return outputs_of(self.submission, self.dataset)
+    def pictures(self) -> Pictures:
+        """The outputs as a set of pictures."""
+        return Pictures.of(self.outputs.values())
 
     @cached_property
     def linearts(self) -> dict[str, Path]:
@@ -84,7 +89,7 @@ class Context:
 
     def features(self) -> tuple[Features, Features]:
         """Inception features of the outputs, and of the illustrations."""
-        sides = [s for s in (find(self.submission), find(self.dataset)) if isinstance(s, Pictures)]
+        sides = [s for s in (self.pictures, find(self.dataset)) if isinstance(s, Pictures)]
         first, second = (cached_features(s, device=self.device, progress=self.progress) for s in sides)
         return first, second
 
@@ -170,7 +175,7 @@ def fid_figure(result: FidResult) -> Figure:
 
 
 def _fid(context: Context) -> Figures:
-    result = fid(context.submission, context.dataset, device=context.device, progress=context.progress)
+    result = fid(context.pictures, context.dataset, device=context.device, progress=context.progress)
     return {"fid": fid_figure(result)}
 
 
@@ -214,7 +219,7 @@ def _bleeding(context: Context) -> Figures:
 
 def _colorfulness(context: Context) -> Figures:
     tracked = context.progress.track(context.outputs.values(), "colorfulness", len(context.outputs))
-    values = mean(colorfulness(read(path)) for path in tracked)
+    values = mean(colorfulness(read_on_white(path)) for path in tracked)
     told = mean(m.record.statistics.colorfulness for m in context.dataset.illustrations)
     return {"colorfulness": averaged(values, "", of_illustrations=told.value)}
 
@@ -257,7 +262,7 @@ def _over_pairs(context: Context, label: str, measure: Callable[[Array, Array], 
     found = []
     for key, truth in context.progress.track(context.truths.items(), label, len(context.truths)):
         try:
-            pair = matched(read(context.outputs[key]), read(truth))
+            pair = matched(read_on_white(context.outputs[key]), read_on_white(truth))
         except InputError as error:
             raise InputError(f"{context.outputs[key]}: {error}") from error
         found.append(measure(*pair))

@@ -58,9 +58,11 @@ class Pictures:
         return Pictures(paths, sha256s, self.reader), tuple(sorted(left))
 
 
-def find(source: Path | Dataset) -> Pictures | Path:
+def find(source: Path | Dataset | Pictures) -> Pictures | Path:
     """The pictures that `source` stands for, or the statistics file that it is; raises as `fid` does."""
-    if isinstance(source, Dataset):
+    if isinstance(source, Pictures):
+        pictures = source
+    elif isinstance(source, Dataset):
         pictures = Pictures.of((source.file(member) for member in source.illustrations), read_on_white)
     elif (source / "illustrations.parquet").is_file():
         from lacbench.manifest import load_dataset
@@ -81,10 +83,11 @@ def find(source: Path | Dataset) -> Pictures | Path:
     return pictures
 
 
-def two_or_more(pictures: Pictures, source: Path | Dataset) -> None:
+def two_or_more(pictures: Pictures, source: Path | Dataset | Pictures) -> None:
     """Raise InputError unless `source` has at least two pictures."""
     if len(pictures.paths) < 2:
         where = source.folder if isinstance(source, Dataset) else source
+        where = "the submission" if isinstance(where, Pictures) else where
         raise InputError(
             f"{where} has too few pictures: got {len(pictures.paths)}, expected two or more, since one "
             "has no covariance; add some"
