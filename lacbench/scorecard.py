@@ -15,7 +15,8 @@ from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
 from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
-from lacbench.metrics.registry import METRICS, Context, Figure, Figures, Metric, chosen
+from lacbench.metrics.figure import Figure
+from lacbench.metrics.registry import METRICS, Context, Figures, Metric, chosen
 from lacbench.metrics.sources import Pictures
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
@@ -160,17 +161,21 @@ def card_json(card: ScoreCard) -> dict[str, Any]:
 
 
 def load_card(path: Path) -> ScoreCard:
-    """Read a card of version 1 or 2. Raises InputError for anything else."""
+    """Read a card of version 1 or 2, which may be a stranger's. Raises InputError for anything else."""
     try:
         raw = json.loads(path.read_text("utf-8"))
         version = raw["lacbench_card"]
         if version not in (1, VERSION):
             raise ValueError(f"version {version}, expected 1 or {VERSION}")
-        metrics = {"fid": raw["fid"]} if version == 1 else raw["metrics"]
+        metrics = {"fid": {**raw["fid"], "better": "lower"}} if version == 1 else raw["metrics"]
+        for figure in metrics.values():
+            Figure.from_json(figure)
+        if not isinstance(raw["hints"], bool):
+            raise TypeError(f"hints is {raw['hints']!r}, expected true or false")
         return ScoreCard(
             name=str(raw["name"]),
             submission=(path.parent / raw["submission"]).resolve(),
-            hints=bool(raw["hints"]),
+            hints=raw["hints"],
             dataset=str(raw["dataset"]),
             metrics={str(name): dict(figure) for name, figure in metrics.items()},
             weights=_texts(raw, "weights"),

@@ -18,7 +18,8 @@ from lacbench.errors import FetchError, InputError
 from lacbench.hints import choose_hints
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.metrics.fid import FidResult
-from lacbench.metrics.registry import METRICS, Context, Figure, Metric, fid_figure
+from lacbench.metrics.figure import Figure
+from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
@@ -145,8 +146,8 @@ def test_what_cannot_be_taken_is_said_or_refused(
     dataset: Dataset, true: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = {name: METRICS[name] for name in ("lines", "hints")}
-    metrics["far"] = Metric("far", ("far",), no_weights)
-    metrics["rare"] = Metric("rare", ("rare",), no_weights, usual=False)
+    metrics["far"] = Metric("far", "sets", ("far",), no_weights)
+    metrics["rare"] = Metric("rare", "sets", ("rare",), no_weights, usual=False)
     monkeypatch.setattr(scorecard, "METRICS", metrics)
     monkeypatch.setattr(
         "lacbench.metrics.registry.METRICS",

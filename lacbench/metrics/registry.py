@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from scipy.special import stdtrit
-
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.hints import Hints
@@ -18,9 +16,10 @@ from lacbench.images import Array, read
 from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
-from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
+from lacbench.metrics.claims import ASPECT, SIZE, mean
 from lacbench.metrics.features import DEFAULT, cached_features
 from lacbench.metrics.fid import ON_WHITE, FidResult, fid
+from lacbench.metrics.figure import Better, Figure, averaged
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
@@ -35,8 +34,8 @@ from lacbench.submission import File, Submission
 T = TypeVar("T")
 FEATURES = DEFAULT.label + ON_WHITE
 """Protocol of the features that KID and PRDC are taken of: FID's own."""
-Better = Literal["higher", "lower", ""]
-"""Which values are better; empty where neither are."""
+Kind = Literal["sets", "claims", "pairs"]
+"""What outputs are compared with: the set of illustrations, their own line arts and hints, true pictures."""
 
 
 @dataclass(frozen=True)
@@ -94,29 +93,6 @@ class Context:
         return first, second
 
 
-@dataclass(frozen=True)
-class Figure:
-    """One number, with what is needed to quote it."""
-
-    value: float | None
-    """The number; None where nothing could be measured."""
-    better: Better
-    """Which values are better."""
-    standard_error: float | None
-    """Standard error over draws of the outputs; None where it is unknown."""
-    interval: tuple[float, float] | None
-    """95% interval; None without a standard error."""
-    n: int | tuple[int | None, int | None]
-    """Pictures measured; of a comparison of two sets, those in each."""
-    more: Mapping[str, object] = field(default_factory=dict)
-    """What else the card tells: protocol, digests of weights …"""
-
-    def as_json(self) -> dict[str, Any]:
-        """The figure as it stands on a card."""
-        told = {name: value for name, value in vars(self).items() if name != "more"}
-        return {**told, **self.more}
-
-
 Figures = Mapping[str, Figure]
 
 
@@ -126,6 +102,8 @@ class Metric:
 
     name: str
     """What `--metrics` calls all of them."""
+    kind: Kind
+    """What outputs are compared with."""
     figures: tuple[str, ...]
     """Their names."""
     measure: Callable[[Context], Figures]
@@ -134,16 +112,6 @@ class Metric:
     """Why it cannot be taken there: empty where it can."""
     usual: bool = True
     """Whether it is taken unless others are asked for."""
-
-
-def averaged(taken: Mean, better: Better, **more: object) -> Figure:
-    """A figure that is a mean over pictures; its 95% interval is Student's."""
-    told = {**more, "left_out": taken.left_out} if taken.left_out else more
-    interval = None
-    if taken.value is not None and taken.standard_error is not None:
-        reach = float(stdtrit(taken.n - 1, 0.975)) * taken.standard_error
-        interval = taken.value - reach, taken.value + reach
-    return Figure(taken.value, better, taken.standard_error, interval, taken.n, told)
 
 
 def chosen(names: Iterable[str] | None) -> dict[str, set[str]]:
@@ -302,16 +270,16 @@ def _without_pairs(context: Context) -> str:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("fid", ("fid",), _fid, _enough(2)),
-        Metric("kid", ("kid",), _kid, _enough(2)),
-        Metric("prdc", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
-        Metric("lines", ("line-f", "line-precision", "line-recall"), _lines),
-        Metric("bleeding", ("bleeding",), _bleeding),
-        Metric("hints", ("hint-difference", "hint-reach"), _hints, _without_hints),
-        Metric("colorfulness", ("colorfulness",), _colorfulness),
-        Metric("paired", tuple(PAIRED), _paired, _without_pairs),
-        Metric("lpips-alex", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
-        Metric("lpips-vgg", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
+        Metric("fid", "sets", ("fid",), _fid, _enough(2)),
+        Metric("kid", "sets", ("kid",), _kid, _enough(2)),
+        Metric("prdc", "sets", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
+        Metric("lines", "claims", ("line-f", "line-precision", "line-recall"), _lines),
+        Metric("bleeding", "claims", ("bleeding",), _bleeding),
+        Metric("hints", "claims", ("hint-difference", "hint-reach"), _hints, _without_hints),
+        Metric("colorfulness", "sets", ("colorfulness",), _colorfulness),
+        Metric("paired", "pairs", tuple(PAIRED), _paired, _without_pairs),
+        Metric("lpips-alex", "pairs", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
+        Metric("lpips-vgg", "pairs", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
     )
 }
 """The metrics by name, in the order that a card has them."""

@@ -27,7 +27,7 @@ def report(tmp_path: Path, drawn_art: Path) -> Path:
     for name in METHODS[1:]:
         for member in dataset.linearts:
             write_png(tmp_path / name / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
-    fid = {"value": 99.5, "standard_error": 4.0, "interval": [91.7, 107.3], "n": [5, 12],
+    fid = {"value": 99.5, "better": "lower", "standard_error": 4.0, "interval": [91.7, 107.3], "n": [5, 12],
            "protocol": "pytorch-fid", "weights_sha256": "ab" * 32, "digests": ["cd" * 32] * 2}  # fmt: skip
     cards = [ScoreCard(name, tmp_path / name, True, dataset.digest, {"fid": fid}) for name in METHODS]
     hints = choose_hints(dataset, 5, seed=0)
@@ -56,7 +56,7 @@ def test_the_page_opens_asks_for_nothing_and_fits(report: Path, chromium: Browse
         "The data set",
         "Pairs",
         "Colorizations, side by side",
-        "FID",
+        "Scores",
         "The paper’s own figures",
         "Make it again",
     ]
