@@ -22,6 +22,7 @@ from lacbench.recipe import Recipe
 from lacbench.records import Dataset
 from lacbench.report import write_report
 from lacbench.scorecard import ScoreCard, make_card, save_card
+from lacbench.submission import open_submission
 
 PRESET = "tiny"
 """Preset of the reference model that a CPU trains in minutes."""
@@ -100,6 +101,12 @@ def _score(method: Method, dataset: Dataset, size: int, out: Path, progress: Pro
     result = fid(submission, dataset, progress=progress)
     progress.say(f"fid: {method.name} {result.value:.1f}")
     figures = {"fid": fid_figure(result)}
-    card = make_card(submission, dataset, figures, name=method.name, hints=method.hints is not None)
+    card = make_card(
+        open_submission(submission, dataset),
+        dataset,
+        figures,
+        name=method.name,
+        hints=method.hints is not None,
+    )
     save_card(out / "cards" / f"{method.name}.json", card)
     return card

@@ -50,6 +50,7 @@ def fid(
     from lacbench.metrics.fid import fid
     from lacbench.metrics.registry import fid_figure
     from lacbench.scorecard import make_card, open_dataset, save_card
+    from lacbench.submission import open_submission
 
     if card and infinity:
         raise click.UsageError("a card holds no FID∞; leave out --card or --infinity")
@@ -59,7 +60,8 @@ def fid(
     result = fid(submission, against, infinity=infinity, progress=listener(), **how)
     if card and not isinstance(against, Path):
         figures = {"fid": fid_figure(result)}
-        told = make_card(submission, against, figures, name=name, hints=hints, device=how["device"])
+        opened = open_submission(submission, against)
+        told = make_card(opened, against, figures, name=name, hints=hints, device=how["device"])
         save_card(card, told)
     if result.warning:
         click.echo(f"lacbench: {result.warning}", err=True)

@@ -16,7 +16,7 @@ from PIL import Image
 
 import lacbench
 from lacbench.card import members, rights
-from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest

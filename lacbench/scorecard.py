@@ -17,10 +17,9 @@ from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
 from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS, Context, Figures, Metric, chosen
-from lacbench.metrics.sources import Pictures
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
-from lacbench.submission import check_hints, hints_digest, told_hints, told_weights
+from lacbench.submission import Submission, hints_digest, open_submission
 
 VERSION = 2
 """Version of the card's layout. Cards of version 1, which hold an FID alone, are still read."""
@@ -33,7 +32,7 @@ class ScoreCard:
     name: str
     """The method's name, for people."""
     submission: Path
-    """Folder of its outputs, one `<line art's sha256>.png` each."""
+    """Folder or archive of its outputs; see `lacbench.submission`."""
     hints: bool
     """Whether the method was given colour hints."""
     dataset: str
@@ -70,7 +69,7 @@ def score(
     """Score a submission's outputs by the metrics of `lacbench.metrics.registry`.
 
     Args:
-        submission: folder of the outputs, one for each line art.
+        submission: folder or archive of the outputs, one for each line art; see `open_submission`.
         reference: the data set, or its folder.
         metrics: names of metrics or of their figures; by default the usual ones, as far as they can be
             taken. Those that cannot, as the data set lacks what they need or weights cannot be fetched, are
@@ -87,10 +86,11 @@ def score(
     """
     dataset = open_dataset(reference)
     device = str(choose_device(device)) if device == "auto" else device
-    context = Context(submission, dataset, hints, device, progress or Silent())
-    wanted, paths = chosen(metrics), context.outputs.values()
+    opened = open_submission(submission, dataset).complete()
+    context = Context(opened, dataset, hints, device, progress or Silent())
+    wanted = chosen(metrics)
     if hints is not None:
-        check_hints(submission, hints, dataset)
+        opened.check_hints(hints, dataset)
     figures: dict[str, Figure] = {}
     not_measured = {}
     for metric, names in wanted.items():
@@ -100,18 +100,17 @@ def score(
             context.progress.say(f"score: {metric} is not measured: {taken}")
         else:
             figures |= {name: figure for name, figure in taken.items() if name in names}
-    digests = {"submission": Pictures.of(paths).digest}
+    digests = {"submission": context.pictures.digest}
     if hints is not None:
         digests["hints"] = hints_digest(hints, dataset)
-    hinted = hints is not None or bool(told_hints(submission))
     return make_card(
-        submission, dataset, figures, name=name, hints=hinted, digests=digests, not_measured=not_measured,
-        device=device,
+        opened, dataset, figures, name=name, hints=hints is not None, digests=digests,
+        not_measured=not_measured, device=device,
     )  # fmt: skip
 
 
 def make_card(
-    submission: Path,
+    submission: Submission,
     dataset: Dataset,
     figures: Mapping[str, Figure],
     *,
@@ -123,12 +122,12 @@ def make_card(
 ) -> ScoreCard:
     """A card with these figures, and what the submission and this machine tell."""
     return ScoreCard(
-        name=name or submission.resolve().name,
-        submission=submission,
-        hints=hints,
+        name=name or submission.name,
+        submission=submission.source,
+        hints=hints or submission.hinted,
         dataset=dataset.digest,
         metrics={key: figure.as_json() for key, figure in figures.items()},
-        weights=told_weights(submission),
+        weights=submission.weights,
         not_measured=not_measured or {},
         digests=digests or {},
         environment=_environment(device),

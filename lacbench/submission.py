@@ -188,8 +188,8 @@ def _files(source: Path) -> Sequence[File]:
         return entries(source)
     if not source.is_dir():
         raise InputError(
-            f"{source} is {'a file' if source.exists() else 'not there'}; expected a submission: a folder, or "
-            "a zip or tar archive; check the path"
+            f"{source} is {'a file' if source.exists() else 'not there'}; expected a submission: a "
+            "folder, or a zip or tar archive; check the path"
         )
     files = [file for file in sorted(source.iterdir()) if file.is_file() and not file.name.startswith(".")]
     shards = [file for file in files if file.suffix.lower() == ".tar"]

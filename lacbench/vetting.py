@@ -24,9 +24,9 @@ GREY = 2.0
 ALIKE = 32
 """Bits of 256 up to which an output resembles an illustration so much that their pixels are compared."""
 COPIED = 30.0
-"""PSNR in dB, at COMPARED pixels, from which an output is a copy of the picture it resembles: models' outputs
-came to 27 from their true pictures at most, copies of these to 33 after JPEG at quality 30, half the size, noise
-or more light."""
+"""PSNR in dB, at COMPARED pixels, from which an output is a copy of the picture it resembles. Models' outputs
+came to 27 from their true pictures at most, copies of these to 33 and more after JPEG at quality 30, halving,
+noise or more light."""
 COMPARED = 128
 """Shortest side, in pixels, at which pictures are compared."""
 

@@ -98,9 +98,9 @@ def fid(
     """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
 
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
-    or its folder, of which the illustrations count, with transparency laid on white; a `.npz` of statistics; or
-    pictures found already. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
-    With `infinity` also FID∞ is estimated (`frechet.limit`).
+    or its folder, of which the illustrations count, with transparency laid on white; a `.npz` of statistics;
+    or pictures found already. `device` is torch's name for the place where the network runs, by `engine`
+    (networks.py). With `infinity` also FID∞ is estimated (`frechet.limit`).
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
     named) unless these are to be skipped, statistics of another protocol, FID∞ of

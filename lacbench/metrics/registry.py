@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.hints import Hints
-from lacbench.images import Array, read
+from lacbench.images import Array
 from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
 from lacbench.metrics.claims import ASPECT, SIZE, mean
+from lacbench.metrics.decoding import read_on_white
 from lacbench.metrics.features import DEFAULT, cached_features
 from lacbench.metrics.fid import ON_WHITE, FidResult, fid
 from lacbench.metrics.figure import Better, Figure, averaged
