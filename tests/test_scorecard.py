@@ -23,6 +23,7 @@ from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
+from lacbench.submission import open_submission
 
 from made import Listener, draw_figure
 
@@ -104,7 +105,7 @@ def test_missing_outputs_and_others_pictures_are_refused_by_name(dataset: Datase
     write_png(files[0], read(files[1]))
     with pytest.raises(InputError, match=r"holds 1 pictures of no line art of .*: other\.png; expected"):
         score(true, dataset, metrics=LIGHT)
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not there; expected a submission"):
         score(true.parent / "nowhere", dataset)
     with pytest.raises(InputError, match="a score card names the data set it is of"):
         score(true, true)
@@ -199,7 +200,7 @@ def test_features_are_compared_as_fid_compares_them(dataset: Dataset, true: Path
 
 def card_of(folder: Path) -> scorecard.ScoreCard:
     bare = Dataset(folder, "12" * 32, (), (), ())
-    return make_card(folder, bare, {"fid": fid_figure(RESULT)}, hints=True)
+    return make_card(open_submission(folder, bare), bare, {"fid": fid_figure(RESULT)}, hints=True)
 
 
 def test_the_frozen_weights_of_a_submission_stand_on_its_card(tmp_path: Path) -> None:
@@ -248,7 +249,7 @@ def test_single_figures_can_be_asked_for(dataset: Dataset, true: Path) -> None:
 
 
 def test_every_metric_names_the_figures_that_it_gives(dataset: Dataset, true: Path) -> None:
-    context = Context(true, dataset, hints=choose_hints(dataset, 3, 1))
+    context = Context(open_submission(true, dataset), dataset, hints=choose_hints(dataset, 3, 1))
     for name in (*LIGHT, "hints"):
         assert tuple(METRICS[name].measure(context)) == METRICS[name].figures
 
