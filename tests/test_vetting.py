@@ -33,7 +33,8 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     source = f"kind = 'folder'\nfolder = '{folder}'\nlicense = 'CC0-1.0'\n"
     recipe = (
         f"name = 'drawn'\n[[sources]]\nname = 'a'\n{source}illustrations = ['color/*']\n"
-        f"linearts = ['lines/*']\npairs = true\n[[sources]]\nname = 'b'\n{source}illustrations = ['others/*']\n"
+        "linearts = ['lines/*']\npairs = true\n"
+        f"[[sources]]\nname = 'b'\n{source}illustrations = ['others/*']\n"
     )
     return build_dataset(parse_recipe(recipe), tmp_path_factory.mktemp("made") / "data")
 
