@@ -15,6 +15,7 @@ from lacbench.cli.explore import explore
 from lacbench.cli.export import export
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
+from lacbench.cli.leaderboard import leaderboard
 from lacbench.cli.leaks import leaks
 from lacbench.cli.mos import mos
 from lacbench.cli.pairs import pairs
@@ -64,7 +65,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, submission, fid, score, mos, report,
+    train_features, train, colorize, export, submission, fid, score, leaderboard, mos, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

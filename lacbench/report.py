@@ -20,6 +20,7 @@ from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
+from lacbench.leaderboard import PAPER
 from lacbench.progress import Progress, Silent
 from lacbench.reasons import REASONS
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
 
 ENOUGH = 2048
 """Pictures on each side below which an FID proves the line, not a ranking: one per Inception feature."""
-PAPER = (
-    ("PaintsChainer canna", 103.24, 0.18),
-    ("PaintsChainer tanpopo", 85.38, 0.21),
-    ("PaintsChainer satsuki", 81.91, 0.26),
-    ("Ci et al. without adversarial loss", 70.90, 0.13),
-    ("Ci et al. without local features", 60.73, 0.22),
-    ("Ci et al.", 57.06, 0.16),
-)
-"""Method, FID and its spread as Ci et al. report them (2018, arXiv:1808.03240, Table 1)."""
 SIDE = 176
 """Longest side of a picture on the page, in CSS pixels; stored at twice that."""
 GLIMPSE = 96

@@ -172,7 +172,7 @@ def load_card(path: Path) -> ScoreCard:
         if not isinstance(raw["hints"], bool):
             raise TypeError(f"hints is {raw['hints']!r}, expected true or false")
         return ScoreCard(
-            name=str(raw["name"]),
+            name=_plain(str(raw["name"])),
             submission=(path.parent / raw["submission"]).resolve(),
             hints=raw["hints"],
             dataset=str(raw["dataset"]),
@@ -199,6 +199,11 @@ def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:
         if strict:
             raise
         return str(error)
+
+
+def _plain(text: str) -> str:
+    """A stranger's text as one line, without what would move a terminal's cursor."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _texts(raw: Mapping[str, Any], key: str) -> dict[str, str]:

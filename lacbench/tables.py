@@ -11,7 +11,13 @@ from lacbench.reproduce import FLOORS
 from lacbench.scorecard import ScoreCard
 
 TITLES: Mapping[str, str] = {
-    **{"fid": "FID", "kid": "KID", "cmmd": "CMMD", "fd-dinov2": "FD, DINOv2", "colorfulness": "Colourfulness"},
+    **{
+        "fid": "FID",
+        "kid": "KID",
+        "cmmd": "CMMD",
+        "fd-dinov2": "FD, DINOv2",
+        "colorfulness": "Colourfulness",
+    },
     **{"prdc": "Precision, recall, density, coverage", "lines": "Line fidelity", "hints": "Hint adherence"},
     **{name: name.capitalize() for name in ("precision", "recall", "density", "coverage", "bleeding")},
     **{"line-f": "Lines, F", "line-precision": "Lines, precision", "line-recall": "Lines, recall"},
@@ -141,7 +147,8 @@ def groups_of(scores: Sequence[Score]) -> list[Group]:
     return [
         Group(title, lead, tuple(_table(part, names[kind]) for part in parts(scores, names[kind])), gaps)
         for kind, (title, lead) in KINDS.items()
-        if (gaps := tuple(_gaps(scores, kind))) or any(name in s.figures for name in names[kind] for s in scores)
+        if (gaps := tuple(_gaps(scores, kind)))
+        or any(name in s.figures for name in names[kind] for s in scores)
     ]
 
 
@@ -162,7 +169,7 @@ def parts(scores: Sequence[Score], names: Iterable[str]) -> list[list[Score]]:
     found: list[tuple[dict[str, object], list[Score]]] = []
     names = list(names)
     for score in scores:
-        ways = {name: _way(score.figures[name]) for name in names if name in score.figures}
+        ways = {name: way(score.figures[name]) for name in names if name in score.figures}
         if not ways:
             continue
         for known, part in found:
@@ -189,7 +196,7 @@ def _figures(card: ScoreCard) -> dict[str, Figure]:
     return figures
 
 
-def _way(figure: Figure) -> object:
+def way(figure: Figure) -> object:
     """What two figures of one name must share to be compared."""
     digests = figure.more.get("digests")
     reference = digests[-1] if isinstance(digests, list | tuple) and digests else ""
