@@ -16,7 +16,7 @@ from PIL import Image
 
 import lacbench
 from lacbench.card import members, rights
-from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
@@ -352,13 +352,13 @@ def _digests(score: Score) -> Iterable[tuple[str, str]]:
     told = score.fid.more.get("digests") if score.fid else None
     if isinstance(told, list | tuple):
         found |= dict(zip(("submission", "reference"), map(str, told), strict=False))
-    return found.items()
+    return sorted(found.items())
 
 
 def _weights(scores: Sequence[Score]) -> dict[str, list[str]]:
     """SHA-256 of the networks' weights by which figures were taken, with the figures' titles."""
     found: dict[str, list[str]] = {}
-    for name, figure in ((n, f) for score in scores for n, f in score.figures.items()):
+    for name, figure in ((n, f) for score in scores for n, f in sorted(score.figures.items())):
         told = figure.more.get("weights_sha256")
         for digest in told.values() if isinstance(told, Mapping) else [told] if told else []:
             titles = found.setdefault(str(digest), [])

@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import numpy as np
 
 from lacbench import weights
+from lacbench.devices import cores
 from lacbench.errors import ImageError, InputError
 from lacbench.files import atomic, sha256_json
 from lacbench.metrics.archives import Entry
@@ -61,7 +61,7 @@ class Extractor:
         [metrics], or when there is no such device, and what `networks.start` raises.
         """
         weights.require_metrics()
-        self.protocol, self._workers = protocol, workers or _cores()
+        self.protocol, self._workers = protocol, workers or cores()
         self._forward = start(protocol.build, state, engine=engine, device=device)
 
     def features(
@@ -195,10 +195,6 @@ def _ahead(jobs: "Iterator[Future[T]]", size: int) -> Iterator[list[T]]:
         done = [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
         waiting.extend(islice(jobs, size))
         yield done
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _refuse(unreadable: Sequence[Path | Entry], shown: int = 5) -> None:

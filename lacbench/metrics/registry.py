@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from lacbench import weights
 from lacbench.errors import InputError
@@ -16,7 +16,7 @@ from lacbench.images import Array, read
 from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
-from lacbench.metrics.claims import ASPECT, SIZE, mean
+from lacbench.metrics.claims import ASPECT, SIZE, each, mean
 from lacbench.metrics.features import DEFAULT, cached_features
 from lacbench.metrics.fid import ON_WHITE, FidResult, fid
 from lacbench.metrics.figure import Better, Figure, averaged
@@ -197,7 +197,11 @@ PAIRED: Mapping[str, tuple[Callable[[Array, Array], float], str]] = {
 
 
 def _paired(context: Context) -> Figures:
-    rows = _over_pairs(context, "paired", lambda a, b: [measure(a, b) for measure, _ in PAIRED.values()])
+    def measure(lineart: str) -> list[float]:
+        pair = _pair(context, lineart)
+        return [take(*pair) for take, _ in PAIRED.values()]
+
+    rows = each(context.truths, measure, "paired", context.progress)
     columns = dict(zip(PAIRED, zip(*rows, strict=True), strict=True))
     return {
         name: _of_pairs(context, columns[name], "higher", protocol=_at_size(protocol))
@@ -208,7 +212,8 @@ def _paired(context: Context) -> Figures:
 def _lpips(network: Network) -> Callable[[Context], Figures]:
     def measure(context: Context) -> Figures:
         lpips = Lpips(network, device=context.device, progress=context.progress)
-        values = _over_pairs(context, LINEAR[network], lpips.distance)
+        linearts = context.progress.track(context.truths, LINEAR[network], len(context.truths))
+        values = [lpips.distance(*_pair(context, lineart)) for lineart in linearts]
         told = {"protocol": _at_size(f"v0.1, {network}"), "weights_sha256": lpips.digests}
         return {LINEAR[network]: _of_pairs(context, values, "lower", **told)}
 
@@ -220,16 +225,12 @@ def _of_pairs(context: Context, values: Sequence[float], better: Better, **more:
     return averaged(mean([*values, *[None] * (context.true_pairs - len(values))]), better, **more)
 
 
-def _over_pairs(context: Context, label: str, measure: Callable[[Array, Array], T]) -> list[T]:
-    """The measure of each output and its true picture, brought to one size."""
-    found = []
-    for key, truth in context.progress.track(context.truths.items(), label, len(context.truths)):
-        try:
-            pair = matched(read(context.outputs[key]), read(truth))
-        except InputError as error:
-            raise InputError(f"{context.outputs[key]}: {error}") from error
-        found.append(measure(*pair))
-    return found
+def _pair(context: Context, lineart: str) -> tuple[Array, Array]:
+    """The line art's output and its true picture, brought to one size."""
+    try:
+        return matched(read(context.outputs[lineart]), read(context.truths[lineart]))
+    except InputError as error:
+        raise InputError(f"{context.outputs[lineart]}: {error}") from error
 
 
 def _at_size(protocol: str) -> str:
