@@ -12,7 +12,12 @@ from lacbench.cli.terminal import listener
 @click.command()
 @click.argument("submission", type=ANY_PATH)
 @click.argument("reference", type=ANY_PATH)
-@click.option("--protocol", default="pytorch-fid", show_default=True, help="Also: clean, alacgan2018.")
+@click.option(
+    "--protocol",
+    default="pytorch-fid",
+    show_default=True,
+    help="Also: clean, alacgan2018; dinov2, for the distance of other features.",
+)
 @click.option(
     "--engine",
     default="torch",
@@ -51,14 +56,12 @@ def fid(
     from lacbench.metrics.registry import fid_figure
     from lacbench.scorecard import make_card, open_dataset, save_card
 
-    if card and infinity:
-        raise click.UsageError("a card holds no FID∞; leave out --card or --infinity")
     if (name or hints) and not card:
         raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
     against = open_dataset(reference) if card else reference
     result = fid(submission, against, infinity=infinity, progress=listener(), **how)
     if card and not isinstance(against, Path):
-        figures = {"fid": fid_figure(result)}
+        figures = {result.metric: fid_figure(result)}
         told = make_card(submission, against, figures, name=name, hints=hints, device=how["device"])
         save_card(card, told)
     if result.warning:
@@ -71,9 +74,10 @@ def fid(
     spread = "" if result.standard_error is None else f" ± {result.standard_error:.3f}"
     counts = " against ".join("?" if n is None else f"{n:,}" for n in result.n)
     left = f", {len(result.skipped):,} left out" if result.skipped else ""
-    click.echo(f"FID {result.value:.3f}{spread}  ({counts} pictures{left}, protocol {result.protocol})")
+    name = "FID" if result.metric == "fid" else "FD"
+    click.echo(f"{name} {result.value:.3f}{spread}  ({counts} pictures{left}, protocol {result.protocol})")
     if result.repeats is not None:
         repeats = result.repeats
         click.echo(f"mean of {len(repeats.values)} repeats, variance {repeats.variance:.3g}")
     if result.infinity is not None:
-        click.echo(f"FID∞ {result.infinity:.3f}  (the small set's bias is about {result.bias:.3f})")
+        click.echo(f"{name}∞ {result.infinity:.3f}  (the small set's bias is about {result.bias:.3f})")

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 @click.option(
     "--metrics",
     metavar="A,B,…",
-    help="Only these, or single figures of theirs: fid, kid, prdc, lines, bleeding, hints, colorfulness, "
-    "paired, lpips-alex, lpips-vgg.  [default: all that apply, but lpips-vgg]",
+    help="Only these, or single figures of theirs: fid, kid, fd-dinov2, cmmd, prdc, lines, bleeding, "
+    "hints, colorfulness, paired, lpips-alex, lpips-vgg.  [default: all that apply, but fd-dinov2, cmmd and "
+    "lpips-vgg]",
 )
 @click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")

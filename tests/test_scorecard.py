@@ -23,6 +23,7 @@ from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
+from lacbench.tables import groups_of, scores_of
 
 from made import Listener, draw_figure
 
@@ -195,6 +196,22 @@ def test_features_are_compared_as_fid_compares_them(dataset: Dataset, true: Path
     assert card.metrics["kid"]["weights_sha256"] == card.fid["weights_sha256"]
     with pytest.raises(InputError, match="4 line arts and 10 illustrations; it needs 6 of each"):
         score(true, dataset, metrics=["prdc"])
+
+
+def test_a_card_keeps_fid_infinity_when_asked_for(
+    dataset: Dataset, true: Path, tmp_path: Path, random_cache: Path
+) -> None:
+    for i in range(2):
+        write_png(true / f"{i}.png", draw_figure(20 + i)[0])  # six pictures; FID takes any
+    words = ["fid", str(true), str(dataset.folder), "--card", str(tmp_path / "card.json")]
+    for more in ([], ["--infinity"]):
+        done = CliRunner().invoke(main, [*words, *more])
+        assert done.exit_code == 0, done.output
+        told = load_card(tmp_path / "card.json").fid
+        assert ("infinity" in told, "bias" in told) == (bool(more), bool(more))
+    assert told["infinity"] + told["bias"] == pytest.approx(told["value"])
+    (group,) = groups_of(scores_of([load_card(tmp_path / "card.json")], dataset.digest))[:1]
+    assert any(note.startswith("FID∞ ") for note in group.tables[0].columns[0].notes)
 
 
 def card_of(folder: Path) -> scorecard.ScoreCard:

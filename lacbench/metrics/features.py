@@ -1,4 +1,4 @@
-"""Pictures → features (N, 2048), by a protocol (protocols.py), on an engine (networks.py)."""
+"""Pictures → features (N, D), by a protocol (protocols.py), on an engine (networks.py)."""
 
 import contextlib
 import hashlib
@@ -33,10 +33,8 @@ DEFAULT = PROTOCOLS["pytorch-fid"]
 """The protocol unless another is asked for."""
 PROTOCOL = DEFAULT.name
 """Its name; numbers of different protocols are never compared."""
-DIMENSIONS = 2048
-"""Features of a picture."""
 BATCH = 16
-"""Pictures in one forward pass: larger ones are slower on a CPU; the features do not depend on it."""
+"""Pictures in one forward pass: larger ones are slower on a CPU; Inception's features do not depend on it."""
 CACHE_VERSION = 2
 """Counted up when the files in the cache change their form."""
 DIGEST = 32
@@ -72,14 +70,14 @@ class Extractor:
         randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Features:
-        """Features (N, 2048) float32 of the pictures, in order.
+        """Features (N, D) float32 of the pictures, in order.
 
         Each picture is resized by itself, so sizes may be mixed, and neither the batch, the order nor the
-        workers matter. `randoms` are the pictures' random numbers, for protocols that draw.
-        Raises InputError that names the files which cannot be read.
+        workers matter; of a vision transformer, but for rounding. `randoms` are the pictures' random numbers,
+        for protocols that draw. Raises InputError that names the files which cannot be read.
         """
         blocks = self.blocks(paths, reader=reader, randoms=randoms, progress=progress)
-        return np.concatenate([np.empty((0, DIMENSIONS), dtype=np.float32), *blocks])
+        return np.concatenate([np.empty((0, self.protocol.dimensions), dtype=np.float32), *blocks])
 
     def blocks(
         self,
@@ -89,7 +87,7 @@ class Extractor:
         randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Features]:
-        """As `features`, in blocks (≤ 16, 2048), holding a few batches of pictures at a time."""
+        """As `features`, in blocks (≤ 16, D), holding a few batches of pictures at a time."""
         import torch
 
         paths = list(paths)
@@ -121,7 +119,7 @@ def cached_features(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> Features:
-    """Features (N · passes, 2048) float32 by the protocol, in the pictures' order, one pass after the other.
+    """Features (N · passes, D) float32 by the protocol, in the pictures' order, one pass after the other.
 
     They lie in a file of the cache folder, named by the files' bytes, the weights, the protocol, the engine,
     device and repeat, and are mapped from there: memory does not grow with N. Raises what `weights.fetch` and
@@ -130,11 +128,11 @@ def cached_features(
     key = features_key(pictures, protocol, repeat, engine, device, progress)
     path = weights.cache_folder() / "features" / f"{key}.npy"
     n = protocol.passes * len(pictures.paths)
-    if not _is_whole(path, n):
+    if not _is_whole(path, (n, protocol.dimensions)):
         state = weights.load(protocol.weights, progress=progress)
         extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
         with atomic(path) as temporary, temporary.open("wb") as file:
-            writer = FeatureWriter(file, n)
+            writer = FeatureWriter(file, n, protocol.dimensions)
             for at in range(protocol.passes):
                 for block in extractor.blocks(
                     pictures.paths,
@@ -164,9 +162,9 @@ def features_key(
 class FeatureWriter:
     """Writes the features' array file, and keeps its SHA-256."""
 
-    def __init__(self, file: IO[bytes], n: int) -> None:
+    def __init__(self, file: IO[bytes], n: int, dimensions: int = DEFAULT.dimensions) -> None:
         self.file, self.digest = file, hashlib.sha256()
-        header = {"descr": "<f4", "fortran_order": False, "shape": (n, DIMENSIONS)}
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n, dimensions)}
         np.lib.format.write_array_header_1_0(self, header)
 
     def write(self, data: bytes) -> None:
@@ -175,7 +173,7 @@ class FeatureWriter:
         self.digest.update(data)
 
 
-def _is_whole(path: Path, n: int) -> bool:
+def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
     """Whether features kept by an earlier run are there and can be trusted."""
     with contextlib.suppress(OSError, ValueError, EOFError), path.open("rb") as file:
         left, digest = path.stat().st_size - DIGEST, hashlib.sha256()
@@ -183,7 +181,7 @@ def _is_whole(path: Path, n: int) -> bool:
             digest.update(data)
             left -= len(data)
         features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
-        whole = features.shape == (n, DIMENSIONS) and features.dtype == np.float32
+        whole = features.shape == shape and features.dtype == np.float32
         return whole and file.read() == digest.digest()
     return False
 

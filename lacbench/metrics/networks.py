@@ -28,9 +28,9 @@ SIDE = 299
 """Pixels of the networks' input, width and height."""
 
 Build = Callable[["Mapping[str, Tensor]"], "nn.Module"]
-"""From weights to a network: float (B, 3, 299, 299), RGB in [−1, 1] → (B, 2048)."""
+"""From weights to a network: a protocol's prepared pictures, float (B, 3, S, S) → features (B, D)."""
 Forward = Callable[["Tensor"], Features]
-"""A network on its engine: float32 (B, 3, 299, 299) on the CPU → features float32 (B, 2048)."""
+"""A network on its engine: float32 (B, 3, S, S) on the CPU → features float32 (B, D)."""
 
 
 def fid_inception(state: "Mapping[str, Tensor]") -> "nn.Module":
@@ -74,13 +74,16 @@ def start(
 ) -> Forward:
     """A network with these weights on an engine, and on torch's `device`.
 
-    Raises InputError for an unknown engine, or ONNX Runtime on another device than the CPU; MissingError
+    Raises InputError for an unknown engine, or ONNX Runtime for another network than an Inception or on
+    another device than the CPU; MissingError
     without the extra that the engine needs, or where there is no such device.
     """
     if engine not in ENGINES:
         raise InputError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
     place = choose_device(device)
     if engine == "onnxruntime":
+        if build not in (fid_inception, imagenet_inception):
+            raise InputError("the engine onnxruntime runs the Inceptions only; use --engine torch")
         if place.type != "cpu":
             raise InputError(
                 f"the engine onnxruntime runs on the CPU, not on {device}; leave out one of the two"

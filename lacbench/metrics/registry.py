@@ -23,8 +23,10 @@ from lacbench.metrics.figure import Better, Figure, averaged
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
+from lacbench.metrics.mmd import SCALE, SIGMA, cmmd
 from lacbench.metrics.paired import matched, ms_ssim, psnr, psnr_lab, ssim
 from lacbench.metrics.prdc import DENSITY_K, PRECISION_K, prdc
+from lacbench.metrics.protocols import CLIP, DINOV2, FeatureProtocol
 from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
@@ -32,8 +34,6 @@ from lacbench.records import Dataset
 from lacbench.submission import outputs_of
 
 T = TypeVar("T")
-FEATURES = DEFAULT.label + ON_WHITE
-"""Protocol of the features that KID and PRDC are taken of: FID's own."""
 Kind = Literal["sets", "claims", "pairs"]
 """What outputs are compared with: the set of illustrations, their own line arts and hints, true pictures."""
 
@@ -81,10 +81,13 @@ class Context:
         """How many true pairs there are, also those of two aspects."""
         return sum(self.dataset.truth(m) is not None for m in self.dataset.linearts)
 
-    def features(self) -> tuple[Features, Features]:
-        """Inception features of the outputs, and of the illustrations."""
+    def features(self, protocol: FeatureProtocol) -> tuple[Features, Features]:
+        """Features by the protocol of the outputs, and of the illustrations."""
         sides = [s for s in (find(self.submission), find(self.dataset)) if isinstance(s, Pictures)]
-        first, second = (cached_features(s, device=self.device, progress=self.progress) for s in sides)
+        first, second = (
+            cached_features(side, protocol=protocol, device=self.device, progress=self.progress)
+            for side in sides
+        )
         return first, second
 
 
@@ -138,25 +141,48 @@ def fid_figure(result: FidResult) -> Figure:
 
 
 def _fid(context: Context) -> Figures:
-    result = fid(context.submission, context.dataset, device=context.device, progress=context.progress)
-    return {"fid": fid_figure(result)}
+    return _frechet(context, DEFAULT)
+
+
+def _fd_dinov2(context: Context) -> Figures:
+    return _frechet(context, DINOV2)
+
+
+def _frechet(context: Context, protocol: FeatureProtocol) -> Figures:
+    result = fid(
+        context.submission, context.dataset, protocol=protocol, device=context.device,
+        progress=context.progress,
+    )  # fmt: skip
+    return {result.metric: fid_figure(result)}
 
 
 def _kid(context: Context) -> Figures:
-    result = kid(*context.features())
-    told = {"protocol": f"{FEATURES}; all pairs, no subsets", "weights_sha256": weights.digest("inception")}
+    result = kid(*context.features(DEFAULT))
+    told = _of_features(DEFAULT, "all pairs, no subsets")
     return {"kid": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
 
 
+def _cmmd(context: Context) -> Figures:
+    result = cmmd(*context.features(CLIP))
+    told = _of_features(CLIP, f"σ = {SIGMA:g}, times {SCALE:g}")
+    return {"cmmd": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
+
+
 def _prdc(context: Context) -> Figures:
-    result = prdc(*context.features())
+    result = prdc(*context.features(DEFAULT))
     figures = {}
     for name, k in (
         ("precision", PRECISION_K), ("recall", PRECISION_K), ("density", DENSITY_K), ("coverage", DENSITY_K)
     ):  # fmt: skip
-        told = {"protocol": f"{FEATURES}; k = {k}", "weights_sha256": weights.digest("inception")}
+        told = _of_features(DEFAULT, f"k = {k}")
         figures[name] = Figure(getattr(result, name), "higher", None, None, result.n, told)
     return figures
+
+
+def _of_features(protocol: FeatureProtocol, how: str) -> dict[str, object]:
+    """What a card tells of figures that are taken of features."""
+    told = f"{protocol.label}{ON_WHITE}; {how}"
+    return {"protocol": told, "weights_sha256": weights.digest(protocol.weights)}
 
 
 def _lines(context: Context) -> Figures:
@@ -268,6 +294,8 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         Metric("fid", "sets", ("fid",), _fid, _enough(2)),
         Metric("kid", "sets", ("kid",), _kid, _enough(2)),
+        Metric("fd-dinov2", "sets", ("fd-dinov2",), _fd_dinov2, _enough(2), usual=False),
+        Metric("cmmd", "sets", ("cmmd",), _cmmd, _enough(2), usual=False),
         Metric("prdc", "sets", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
         Metric("lines", "claims", ("line-f", "line-precision", "line-recall"), _lines),
         Metric("bleeding", "claims", ("bleeding",), _bleeding),
