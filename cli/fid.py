@@ -50,16 +50,22 @@ def fid(
     """FID of SUBMISSION from REFERENCE, with its standard error.
 
     Each is a flat folder of pictures, a zip or tar archive of them, a data set (its illustrations count), or
-    a .npz of statistics as pytorch-fid writes it.
+    a .npz of statistics as pytorch-fid writes it. Several GPUs: torchrun --nproc-per-node N --no-python
+    lacbench fid … --device cuda.
     """
-    from lacbench.metrics.fid import fid
+    from lacbench.metrics.fid import fid, take_share
     from lacbench.metrics.registry import fid_figure
+    from lacbench.metrics.shares import Share
     from lacbench.scorecard import make_card, open_dataset, save_card
 
     if (name or hints) and not card:
         raise click.UsageError("--name and --hints are written on a card; name its file: --card FILE")
     against = open_dataset(reference) if card else reference
-    result = fid(submission, against, infinity=infinity, progress=listener(), **how)
+    share = Share.of_environment()
+    if share.rank:
+        take_share(submission, against, share=share, **how)
+        return
+    result = fid(submission, against, infinity=infinity, share=share, progress=listener(), **how)
     if card and not isinstance(against, Path):
         figures = {result.metric: fid_figure(result)}
         told = make_card(submission, against, figures, name=name, hints=hints, device=how["device"])

@@ -5,6 +5,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from itertools import repeat as repeated
 from pathlib import Path
@@ -20,8 +21,9 @@ from lacbench.metrics.archives import Entry
 from lacbench.metrics.decoding import Reader, read_rgb
 from lacbench.metrics.networks import ENGINES, start
 from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol
+from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures
-from lacbench.metrics.statistics import Features
+from lacbench.metrics.statistics import Features, blocks
 from lacbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -117,31 +119,79 @@ def cached_features(
     repeat: int = 0,
     engine: str = ENGINES[0],
     device: str = "cpu",
+    share: Share = ALONE,
     progress: Progress | None = None,
 ) -> Features:
     """Features (N · passes, D) float32 by the protocol, in the pictures' order, one pass after the other.
 
     They lie in a file of the cache folder, named by the files' bytes, the weights, the protocol, the engine,
-    device and repeat, and are mapped from there: memory does not grow with N. Raises what `weights.fetch` and
-    `Extractor` raise.
+    device and repeat, and are mapped from there: memory does not grow with N. Of several processes each takes
+    its `share`; all but the first return no more than that. Raises what `weights.fetch`, `Extractor` and
+    `Share.wait` raise.
     """
     key = features_key(pictures, protocol, repeat, engine, device, progress)
     path = weights.cache_folder() / "features" / f"{key}.npy"
-    n = protocol.passes * len(pictures.paths)
-    if not _is_whole(path, (n, protocol.dimensions)):
-        state = weights.load(protocol.weights, progress=progress)
-        extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
-        with atomic(path) as temporary, temporary.open("wb") as file:
-            writer = FeatureWriter(file, n, protocol.dimensions)
-            for at in range(protocol.passes):
-                for block in extractor.blocks(
-                    pictures.paths,
-                    reader=pictures.reader,
-                    randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
-                    progress=progress,
-                ):
+    n = len(pictures.paths)
+    if not _is_whole(path, (protocol.passes * n, protocol.dimensions)):
+        own = path if share.world == 1 else share.file(path)
+        part = share.of(n)
+        mine = Pictures(pictures.paths[part], pictures.sha256s[part], pictures.reader)
+        shape = protocol.passes * len(mine.paths), protocol.dimensions
+        if not (own != path and _is_whole(own, shape)):
+            _take(own, mine, protocol, repeat, engine, share.place(device), progress)
+        if share.rank:
+            return _mapped(own)
+        if own != path:
+            _put_together(path, n, protocol, share)
+    return _mapped(path)
+
+
+def _take(
+    path: Path,
+    pictures: Pictures,
+    protocol: FeatureProtocol,
+    repeat: int,
+    engine: str,
+    device: str,
+    progress: Progress | None,
+) -> None:
+    """Write the features of pictures to a file."""
+    state = weights.load(protocol.weights, progress=progress)
+    extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        writer = FeatureWriter(file, protocol.passes * len(pictures.paths), protocol.dimensions)
+        for at in range(protocol.passes):
+            for block in extractor.blocks(
+                pictures.paths,
+                reader=pictures.reader,
+                randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
+                progress=progress,
+            ):
+                writer.write(block.tobytes())
+        file.write(writer.digest.digest())
+
+
+def _put_together(path: Path, n: int, protocol: FeatureProtocol, share: Share) -> None:
+    """Write the features of `n` pictures from every process's share, and take the shares away."""
+    files, counts = [], []
+    for rank in range(share.world):
+        part = share.of(n, rank)
+        files.append(share.file(path, rank))
+        counts.append(part.stop - part.start)
+        shape = protocol.passes * counts[-1], protocol.dimensions
+        share.wait(files[-1], partial(_is_whole, shape=shape))
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        writer = FeatureWriter(file, protocol.passes * n, protocol.dimensions)
+        for at in range(protocol.passes):
+            for part_file, count in zip(files, counts, strict=True):
+                for block in blocks(_mapped(part_file)[at * count : (at + 1) * count]):
                     writer.write(block.tobytes())
-            file.write(writer.digest.digest())
+        file.write(writer.digest.digest())
+    for part_file in files:
+        part_file.unlink()
+
+
+def _mapped(path: Path) -> Features:
     features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
     return features
 
@@ -180,7 +230,7 @@ def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
         while left > 0 and (data := file.read(min(left, 2**20))):
             digest.update(data)
             left -= len(data)
-        features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
+        features = _mapped(path)
         whole = features.shape == shape and features.dtype == np.float32
         return whole and file.read() == digest.digest()
     return False

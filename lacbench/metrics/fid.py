@@ -14,6 +14,7 @@ from lacbench.metrics.features import DEFAULT, cached_features, features_key
 from lacbench.metrics.frechet import frechet_distance, limit, standard_error
 from lacbench.metrics.networks import ENGINES
 from lacbench.metrics.protocols import FeatureProtocol, find_protocol
+from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures, find, two_or_more
 from lacbench.metrics.statistics import Features, FeatureStatistics, Z, same_protocol
 from lacbench.progress import Progress
@@ -93,6 +94,7 @@ def fid(
     device: str = "cpu",
     skip_unreadable: bool = False,
     infinity: bool = False,
+    share: Share = ALONE,
     progress: Progress | None = None,
 ) -> FidResult:
     """FID of a set of pictures `a` against a reference `b`, by a protocol, or its name in `PROTOCOLS`.
@@ -100,14 +102,15 @@ def fid(
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
     or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
     statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
-    With `infinity` also FID∞ is estimated (`frechet.limit`).
+    With `infinity` also FID∞ is estimated (`frechet.limit`). The first of several processes tells its
+    `share`; the others call `take_share`.
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
     named) unless these are to be skipped, statistics of another protocol, FID∞ of
     statistics, of fewer than six pictures or by a protocol that repeats, and what `weights.fetch` raises.
     """
     protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
-    by = _Way(protocol, engine, device, progress)
+    by = _Way(protocol, engine, device, progress, share)
     (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
     pictures = [side for side in (first, second) if isinstance(side, Pictures)]
     if infinity and not isinstance(first, Pictures):
@@ -145,6 +148,26 @@ def fid(
     )
 
 
+def take_share(
+    a: Path | Dataset,
+    b: Path | Dataset,
+    *,
+    share: Share,
+    protocol: str | FeatureProtocol = DEFAULT.name,
+    engine: str = ENGINES[0],
+    device: str = "cpu",
+    skip_unreadable: bool = False,
+) -> None:
+    """What all processes but the first do of `fid`: their share of the features of both sets."""
+    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    by = _Way(protocol, engine, device, None, share)
+    for at, side in enumerate((b, a)):
+        found, _ = _found(side, skip_unreadable, None)
+        for repeat in range(protocol.repeats if at else 1):
+            if isinstance(found, Pictures):
+                by.features(found, repeat)
+
+
 @dataclass(frozen=True)
 class _Way:
     """How sets are measured."""
@@ -153,6 +176,7 @@ class _Way:
     engine: str
     device: str
     progress: Progress | None
+    share: Share = ALONE
 
     def features(self, pictures: Pictures, repeat: int = 0) -> Features:
         return cached_features(
@@ -161,6 +185,7 @@ class _Way:
             repeat=repeat,
             engine=self.engine,
             device=self.device,
+            share=self.share,
             progress=self.progress,
         )
 

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +114,12 @@ def blocks(features: Features | Floats, size: int = BLOCK) -> Iterator[Features 
     """The features (n, D) in blocks (≤ size, D); those mapped from a file are read: none stays resident."""
     for top in range(0, len(features), size):
         part = features[top : top + size]
-        if isinstance(features, np.memmap) and features.filename is not None and features.flags.c_contiguous:
+        if (
+            isinstance(features, np.memmap)
+            and features.filename is not None
+            and features.flags.c_contiguous
+            and isinstance(features.base, mmap)  # not a slice, whose `offset` is that of the whole
+        ):
             offset = features.offset + top * features.strides[0]
             read = np.fromfile(features.filename, features.dtype, part.size, offset=offset)
             part = read.reshape(part.shape)
