@@ -62,7 +62,9 @@ class Extractor:
         """
         weights.require_metrics()
         self.protocol, self._workers = protocol, workers or cores()
-        self._forward = start(protocol.build, state, engine=engine, device=device)
+        self._forward = start(
+            protocol.build, state, engine=engine, device=device, precision=protocol.precision
+        )
 
     def features(
         self,

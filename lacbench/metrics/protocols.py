@@ -14,6 +14,9 @@ pool), mapped as torchvision maps its input; torchvision's ImageNet Inception; t
 whose features are taken together, and three repeats, of which it reports mean and variance. There the line
 art was cropped and the output scored before it was rounded; here outputs are files, and are cropped.
 
+`pytorch-fid+tf32` and `pytorch-fid+bf16`: the same in less precision, for GPUs. Their features differ by far
+more than an engine's, and so they are other protocols.
+
 `dinov2`: no FID, but the Fréchet distance of DINOv2 ViT-L/14's class tokens, as Stein et al. take it
 (Exposing flaws of generative model evaluation metrics, NeurIPS 2023); see vit.py.
 """
@@ -28,7 +31,7 @@ from PIL import Image
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_bytes
 from lacbench.images import MAX_PIXELS, Array
-from lacbench.metrics.networks import SIDE, Build, fid_inception, imagenet_inception
+from lacbench.metrics.networks import SIDE, Build, Precision, fid_inception, imagenet_inception
 from lacbench.metrics.vit import clip_network, dinov2_network, prepare_clip, prepare_dinov2
 
 if TYPE_CHECKING:
@@ -61,6 +64,8 @@ class FeatureProtocol:
     """How often the distance is computed, drawn anew each time; the mean is reported."""
     dimensions: int = 2048
     """Features of a picture."""
+    precision: Precision = "float32"
+    """In which its network multiplies."""
     metric: str = "fid"
     """What the Fréchet distance of its features is called."""
 
@@ -136,6 +141,19 @@ CLIP = FeatureProtocol(
     "clip", 1, "clip-vitl14-336", clip_network, lambda picture, _: prepare_clip(picture), dimensions=768
 )
 """Features of CMMD: CLIP ViT-L/14@336's embeddings, of length 1. No Fréchet distance is taken of them."""
+
+
+def _rounded(precision: Precision) -> FeatureProtocol:
+    return FeatureProtocol(
+        f"pytorch-fid+{precision}",
+        1,
+        "inception",
+        fid_inception,
+        lambda picture, _: prepare(picture),
+        precision=precision,
+    )
+
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -144,6 +162,8 @@ PROTOCOLS = {
         FeatureProtocol(
             "alacgan2018", 1, "inception-imagenet", imagenet_inception, prepare_alacgan, passes=2, repeats=3
         ),
+        _rounded("tf32"),
+        _rounded("bf16"),
         DINOV2,
     )
 }

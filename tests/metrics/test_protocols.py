@@ -23,7 +23,7 @@ from lacbench.metrics.frechet import standard_error
 from lacbench.metrics.networks import ENGINES, fid_inception, start
 from lacbench.metrics.protocols import PROTOCOLS, find_protocol, prepare_alacgan, prepare_clean
 from lacbench.metrics.sources import Pictures, find
-from lacbench.metrics.statistics import FeatureStatistics, merge
+from lacbench.metrics.statistics import FeatureStatistics, merge, same_protocol
 from lacbench.pretrained import Weights
 
 from given import Given
@@ -247,6 +247,25 @@ def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         MissingError, match=r"needs the extra \[fast\], of which onnxruntime is not installed"
     ):
         start(fid_inception, {}, engine="onnxruntime")
+
+
+def test_less_precision_is_another_protocol(tmp_path: Path, random_cache: Path) -> None:
+    folders = draw(tmp_path / "a", 3, seed=1), draw(tmp_path / "b", 3, seed=2)
+    exact, rounded = (fid(*folders, protocol=name) for name in ("pytorch-fid", "pytorch-fid+bf16"))
+    assert rounded.protocol == "pytorch-fid+bf16" != exact.protocol
+    assert rounded.value == pytest.approx(exact.value, rel=0.5) and rounded.value != exact.value
+    a, b = (
+        cached_features(find(folders[0]), protocol=PROTOCOLS[name])
+        for name in ("pytorch-fid", "pytorch-fid+bf16")
+    )
+    off = np.abs(a - b).max() / np.abs(a).max()
+    assert 1e-4 < off < 0.3  # bf16 keeps 8 of 24 bits
+    with pytest.raises(InputError, match="do not compare; take both by one"):
+        same_protocol(exact.protocol, rounded.protocol)
+    with pytest.raises(InputError, match="TF32 is for CUDA devices, not for cpu"):
+        fid(*folders, protocol="pytorch-fid+tf32")
+    with pytest.raises(InputError, match="in float32 only"):
+        fid(*folders, protocol="pytorch-fid+bf16", engine="onnxruntime")
 
 
 MEMORY = """

@@ -251,7 +251,9 @@ def test_features_of_files(tmp_path: Path, small: dict[str, FeatureProtocol]) ->
 
 
 def test_the_engine_onnxruntime_is_for_inceptions(small: dict[str, FeatureProtocol]) -> None:
-    with pytest.raises(InputError, match="onnxruntime runs the Inceptions only; use --engine torch"):
+    with pytest.raises(
+        InputError, match="onnxruntime runs the Inceptions in float32 only; use --engine torch"
+    ):
         Extractor({}, protocol=DINOV2, engine="onnxruntime")
 
 
