@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from lacbench.cli.options import ANY_PATH, json_option, print_json
+from lacbench.cli.options import ANY_PATH, NEW_FILE, json_option, print_json
 from lacbench.cli.terminal import listener
 
 
@@ -31,7 +31,7 @@ from lacbench.cli.terminal import listener
     "--device", default="cpu", show_default=True, help="Where the network runs: cpu, cuda, cuda:1 …"
 )
 @click.option(
-    "--card", type=ANY_PATH, help="Also write a score card, for the report; REFERENCE must be a data set."
+    "--card", type=NEW_FILE, help="Also write a score card, for the report; REFERENCE must be a data set."
 )
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
 @click.option("--infinity", is_flag=True, help="Also FID∞, extrapolated to infinitely many pictures.")

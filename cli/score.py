@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lacbench.cli.options import ANY_PATH, json_option, print_json
+from lacbench.cli.options import ANY_PATH, NEW_FILE, json_option, print_json
 from lacbench.cli.terminal import listener
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("submission", type=ANY_PATH)
 @click.argument("data", type=ANY_PATH)
-@click.option("-o", "--out", type=ANY_PATH, help="The score card's file, JSON.")
+@click.option("-o", "--out", type=NEW_FILE, help="The score card's file, JSON.")
 @click.option(
     "--metrics",
     metavar="A,B,…",

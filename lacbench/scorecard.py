@@ -88,7 +88,8 @@ def score(
         FetchError, MissingError: where these are errors, of a metric.
     """
     dataset = open_dataset(reference)
-    device = str(choose_device(device)) if device == "auto" else device
+    if device != "cpu":
+        device = str(choose_device(device))
     strict = metrics is not None if strict is None else strict
     context = Context(submission, dataset, hints, device, progress or Silent())
     wanted, digests = chosen(metrics), _digests(context)

@@ -1,6 +1,7 @@
 """Score cards: what they carry of a submission, what they read, and what is refused before the work."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
-from lacbench.hints import choose_hints
+from lacbench.hints import Hint, choose_hints
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.metrics.fid import FidResult
 from lacbench.metrics.figure import Figure
@@ -137,6 +138,18 @@ def test_hints_are_those_that_the_outputs_were_made_with(
     grey = colorize(Path("grey"), find_linearts(dataset.folder), tmp_path / "grey", size=120)
     with pytest.raises(InputError, match="was made without hints"):
         score(grey, dataset, hints=hints)
+
+
+def test_what_cannot_be_is_said_before_the_work(dataset: Dataset, true: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="those that are given are of other line arts; choose other"):
+        score(true, dataset, metrics=["hints"], hints={"0" * 64: (Hint(0.5, 0.5, (1, 2, 3)),)})
+    with pytest.raises(InputError, match="there is no device 'banana'"):
+        score(true, dataset, metrics=["colorfulness"], device="banana")
+    words = ["score", str(true), str(dataset.folder), "--metrics", "colorfulness", "-o", str(tmp_path)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "is a directory" in done.stderr
+    os.mkfifo(true / "submission.json")
+    assert not score(true, dataset, metrics=["colorfulness"]).hints
 
 
 def no_weights(context: Context) -> Mapping[str, Figure]:

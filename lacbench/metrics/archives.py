@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import category
 
 from lacbench.errors import ImageError, InputError
 from lacbench.images import MAX_BYTES
@@ -90,9 +91,11 @@ def entries(archive: Path) -> list[Entry]:
     for entry in found:
         if entry.name in names:
             raise _refusal(archive, entry.name, "has the name of another")
+        if any(category(letter) == "Cc" for letter in entry.name):  # it would command a terminal
+            raise _refusal(archive, entry.name, "has a name with control characters")
         names.add(entry.name)
         parts = PurePosixPath(entry.name).parts
-        if entry.name.startswith("/") or ".." in parts or "\\" in entry.name or "\0" in entry.name:
+        if entry.name.startswith("/") or ".." in parts or "\\" in entry.name:
             raise _refusal(archive, entry.name, "leads out of it")
     end = 0
     for entry in sorted(found, key=lambda entry: entry.start):

@@ -276,11 +276,10 @@ def _enough(fewest: int) -> Callable[[Context], str]:
 
 
 def _without_hints(context: Context) -> str:
-    return (
-        ""
-        if any((context.hints or {}).get(key) for key in context.linearts)
-        else "none are given (--hints FILE)"
-    )
+    if context.hints is None:
+        return "none are given (--hints FILE)"
+    given = any(context.hints.get(lineart) for lineart in context.linearts)
+    return "" if given else "those that are given are of other line arts"
 
 
 def _without_pairs(context: Context) -> str:

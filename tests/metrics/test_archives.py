@@ -175,6 +175,13 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
             entries(tmp_path / name)
 
 
+def test_a_name_that_commands_the_terminal_is_refused(tmp_path: Path) -> None:
+    for path in (with_zip(tmp_path / "a.zip", "\x1b[2J.png"), with_tar(tmp_path / "a.tar", "\x1b[2J.png")):
+        with pytest.raises(InputError, match=r"entry '\\x1b\[2J\.png' that has a name with control char"):
+            entries(path)
+    entries(with_zip(tmp_path / "b.zip", "線画\u3000１.png"))
+
+
 def header(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
     """A tar header of ours, with its checksum."""
     made = bytearray(512)
