@@ -27,6 +27,7 @@ from lacbench.files import write_json
 from lacbench.hints import Hints, choose_hints, load_hints, save_hints
 from lacbench.images import read, write_png
 from lacbench.manifest import load_pairs
+from lacbench.metrics.registry import METRICS
 from lacbench.pairs import make_pairs
 from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 from lacbench.records import Dataset, LedgerEntry, Member
@@ -251,7 +252,22 @@ def test_a_card_of_many_metrics_is_made_again_by_score(tmp_path: Path, dataset: 
     good = card(tmp_path, dataset, "ours")
     many = replace(good, metrics={**good.metrics, "kid": good.fid})
     page = Reader(write_report(tmp_path / "r.html", dataset, (), [many]))
-    assert "lacbench score outputs/ours data -o cards/ours.json --hints hints.json" in page.text
+    score = "lacbench score outputs/ours data --metrics fid,kid -o cards/ours.json --hints hints.json"
+    assert score in page.text
+    usual = {metric.name: "no way" for metric in METRICS.values() if metric.usual} | {"kid": "no"}
+    all_taken = replace(many, not_measured={k: v for k, v in usual.items() if k not in ("fid", "kid")})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [all_taken]))
+    assert score.replace(" --metrics fid,kid", "") in page.text
+
+
+def test_a_card_of_one_distance_is_made_again_in_its_own_way(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, "ours")
+    told = {"protocol": "clean/on-white", "infinity": 3.0, "bias": 1.0, "skipped": ["a.png"]}
+    page = Reader(
+        write_report(tmp_path / "r.html", dataset, (), [replace(good, metrics={"fid": {**good.fid, **told}})])
+    )
+    options = "--protocol clean --skip-unreadable --infinity"
+    assert f"lacbench fid outputs/ours data {options} --card cards/ours.json --hints" in page.text
 
 
 def figure(
