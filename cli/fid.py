@@ -34,6 +34,11 @@ from lacbench.cli.terminal import listener
     "--card", type=NEW_FILE, help="Also write a score card, for the report; REFERENCE must be a data set."
 )
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
+@click.option(
+    "--repeats",
+    type=click.IntRange(1),
+    help="How often a protocol draws that does so at random.  [default for alacgan2018: 3]",
+)
 @click.option("--infinity", is_flag=True, help="Also FID∞, extrapolated to infinitely many pictures.")
 @click.option("--hints", is_flag=True, help="Say on the card that the method was given colour hints.")
 @json_option

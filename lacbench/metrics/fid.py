@@ -13,7 +13,7 @@ from lacbench.metrics.decoding import read_on_white
 from lacbench.metrics.features import DEFAULT, cached_features, features_key
 from lacbench.metrics.frechet import frechet_distance, limit, standard_error
 from lacbench.metrics.networks import ENGINES
-from lacbench.metrics.protocols import FeatureProtocol, find_protocol
+from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol, find_protocol
 from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures, find, two_or_more
 from lacbench.metrics.statistics import Features, FeatureStatistics, Z, same_protocol
@@ -94,6 +94,7 @@ def fid(
     device: str = "cpu",
     skip_unreadable: bool = False,
     infinity: bool = False,
+    repeats: int | None = None,
     share: Share = ALONE,
     progress: Progress | None = None,
 ) -> FidResult:
@@ -102,14 +103,16 @@ def fid(
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
     or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
     statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
+    `repeats` is how often a protocol that draws at random does so, in place of its own number.
     With `infinity` also FID∞ is estimated (`frechet.limit`). The first of several processes tells its
     `share`; the others call `take_share`.
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
-    named) unless these are to be skipped, statistics of another protocol, FID∞ of
-    statistics, of fewer than six pictures or by a protocol that repeats, and what `weights.fetch` raises.
+    named) unless these are to be skipped, statistics of another protocol or width, repeats of a protocol that
+    draws nothing, FID∞ of statistics, of fewer than six pictures or by a protocol that repeats, and what
+    `weights.fetch` raises.
     """
-    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    protocol = _repeated(protocol, repeats)
     by = _Way(protocol, engine, device, progress, share)
     (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
     pictures = [side for side in (first, second) if isinstance(side, Pictures)]
@@ -117,6 +120,8 @@ def fid(
         raise InputError(f"FID∞ needs pictures; {a} has statistics only; name the folder that they are of")
     if infinity and protocol.repeats > 1:
         raise InputError(f"FID∞ is of one distance; {protocol.name} takes several; leave out one of the two")
+    if pictures:
+        _check_alike(protocol, first, second)
     reference, endless = by.statistics(second), None
     values, errors = [], []
     for repeat in range(protocol.repeats if isinstance(first, Pictures) else 1):
@@ -132,7 +137,7 @@ def fid(
     for at, side in enumerate((first, second)):
         counts[at] = len(side.paths) if isinstance(side, Pictures) else counts[at]
     return FidResult(
-        metric=protocol.metric,
+        metric=PROTOCOLS.get(label.partition("@")[0], protocol).metric,
         value=value,
         standard_error=error,
         interval=None if error is None else (max(value - Z * error, 0.0), value + Z * error),
@@ -148,6 +153,18 @@ def fid(
     )
 
 
+def _check_alike(protocol: FeatureProtocol, *sides: Pictures | Path) -> None:
+    """Raise InputError for statistics that pictures by the protocol do not compare with, before the work."""
+    for path in (side for side in sides if isinstance(side, Path)):
+        statistics = FeatureStatistics.load(path)
+        same_protocol(statistics.protocol, protocol.label)
+        if statistics.mean.size != protocol.dimensions:
+            raise InputError(
+                f"{path} has statistics of {statistics.mean.size:,} dimensions; expected "
+                f"{protocol.dimensions:,}, as features by {protocol.name} have; compute it with the same network"
+            )
+
+
 def take_share(
     a: Path | Dataset,
     b: Path | Dataset,
@@ -157,15 +174,29 @@ def take_share(
     engine: str = ENGINES[0],
     device: str = "cpu",
     skip_unreadable: bool = False,
+    repeats: int | None = None,
 ) -> None:
     """What all processes but the first do of `fid`: their share of the features of both sets."""
-    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    protocol = _repeated(protocol, repeats)
     by = _Way(protocol, engine, device, None, share)
     for at, side in enumerate((b, a)):
         found, _ = _found(side, skip_unreadable, None)
         for repeat in range(protocol.repeats if at else 1):
             if isinstance(found, Pictures):
                 by.features(found, repeat)
+
+
+def _repeated(protocol: str | FeatureProtocol, repeats: int | None) -> FeatureProtocol:
+    """The protocol, with another number of repeats where one is given."""
+    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    if repeats is None:
+        return protocol
+    if protocol.repeats == 1 or repeats < 1:
+        raise InputError(
+            f"{repeats} repeats by {protocol.name}: expected one or more, by a protocol that draws at random "
+            "(alacgan2018); leave them out"
+        )
+    return replace(protocol, repeats=repeats)
 
 
 @dataclass(frozen=True)

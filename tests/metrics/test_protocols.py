@@ -122,6 +122,14 @@ def test_alacgan_takes_two_passes_and_three_repeats(tmp_path: Path, monkeypatch:
     assert result.value == pytest.approx(np.mean(result.repeats.values))
     assert result.as_json()["repeats"] == result.repeats.as_json()
     assert fid(a, b, protocol="alacgan2018") == result
+    words = ["fid", str(a), str(b), "--protocol", "alacgan2018", "--json", "--repeats"]
+    two, one = (json.loads(CliRunner().invoke(main, [*words, n]).stdout) for n in ("2", "1"))
+    assert tuple(two["repeats"]["values"]) == result.repeats.values[:2] and "repeats" not in one
+    assert one["value"] == result.repeats.values[0]
+    with pytest.raises(
+        InputError, match="2 repeats by clean: expected one or more, by a protocol that draws"
+    ):
+        fid(a, b, protocol="clean", repeats=2)
     pictures = find(a)
     assert isinstance(pictures, Pictures)
     features = cached_features(pictures, protocol=PROTOCOLS["alacgan2018"])
