@@ -161,7 +161,7 @@ def _check_alike(protocol: FeatureProtocol, *sides: Pictures | Path) -> None:
         if statistics.mean.size != protocol.dimensions:
             raise InputError(
                 f"{path} has statistics of {statistics.mean.size:,} dimensions; expected "
-                f"{protocol.dimensions:,}, as features by {protocol.name} have; compute it with the same network"
+                f"{protocol.dimensions:,}, as features by {protocol.name} have; compute it with that network"
             )
 
 
