@@ -33,8 +33,6 @@ T = TypeVar("T")
 
 DEFAULT = PROTOCOLS["pytorch-fid"]
 """The protocol unless another is asked for."""
-PROTOCOL = DEFAULT.name
-"""Its name; numbers of different protocols are never compared."""
 BATCH = 16
 """Pictures in one forward pass: larger ones are slower on a CPU; Inception's features do not depend on it."""
 CACHE_VERSION = 2
