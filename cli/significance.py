@@ -59,29 +59,46 @@ def _print(analysis: "Analysis") -> None:
         for s in analysis.methods
     ]
     print_table(("", "MOS", interval, "SD", "ratings", "missing"), scores)
-    if analysis.comparisons:
-        _print_tests(analysis, interval)
+    _print_tests(analysis, f"{analysis.ours} less")
+    _print_beside(analysis)
     _print_raters(analysis)
+    if analysis.with_screening:
+        click.echo()
+        _print_tests(analysis.with_screening, f"without {', '.join(analysis.excluded)}")
     for note in analysis.notes:
         click.echo(note)
 
 
-def _print_tests(analysis: "Analysis", interval: str) -> None:
+def _print_tests(analysis: "Analysis", corner: str) -> None:
+    """The tests and the claim of all of them."""
     from lacbench.study.verdict import shown_p
 
-    tests, beside = [], []
+    if not analysis.comparisons:
+        return
+    rows = []
     for c in analysis.comparisons:
+        test = (_number(c.t), _number(c.df, 1), shown_p(c.p), shown_p(c.p_holm))
+        rows.append((c.other, f"{c.difference:+.3f}", _between(c.interval), *test))
+    interval = f"{100 * analysis.confidence:g}% interval"
+    print_table((corner, "difference", interval, "t", "df", "p", "p Holm"), rows)
+    click.echo(f"above all others: p {shown_p(analysis.beats_all_p)} (the largest p; all are one-sided)\n")
+
+
+def _print_beside(analysis: "Analysis") -> None:
+    """What else there is to say of each comparison."""
+    from lacbench.study.verdict import shown_p
+
+    if not analysis.comparisons:
+        return
+    rows = []
+    for c in analysis.comparisons:
+        sizes = (f"{c.superiority:.1%}", _number(c.standardized))
         parts = (c.components.rater, c.components.item, c.components.residual)
-        figures = (_number(c.t), _number(c.df, 1), shown_p(c.p), shown_p(c.p_holm))
-        tests.append((c.other, f"{c.difference:+.3f}", _between(c.interval), *figures))
-        figures = (shown_p(c.p_cluster), f"{c.superiority:.1%}", _number(c.standardized))
-        beside.append((c.other, *figures, *(f"{part:.3f}" for part in parts), shown_p(c.p_paper_z)))
-    against = f"{analysis.ours} less"
-    print_table((against, "difference", interval, "t", "df", "p", "p Holm"), tests)
+        told = (f"{part:.3f}" for part in parts)
+        rows.append((c.other, shown_p(c.p_cluster), *sizes, *told, shown_p(c.p_paper_z)))
     variances = ("var. raters", "items", "rest")
-    print_table((against, "p clusters", "superior", "d", *variances, "paper's p *"), beside)
-    click.echo("* the z of pooled ratings: a reproduction, raters and images fixed, never a verdict")
-    click.echo(f"above all others: p {shown_p(analysis.beats_all_p)} (the largest p, one-sided like all)\n")
+    print_table(("", "p clusters", "superior", "d", *variances, "paper's p *"), rows)
+    click.echo("* the z of pooled ratings: a reproduction, raters and images fixed, never a verdict\n")
 
 
 def _print_raters(analysis: "Analysis") -> None:

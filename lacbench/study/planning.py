@@ -12,7 +12,7 @@ from lacbench.study.effects import Components, Layout, crossed
 from lacbench.study.ratings import Ratings
 
 SD_RATER, SD_ITEM, SD_RESIDUAL = 0.23, 0.39, 0.65
-"""Of one method's scores: raters' taste for the method, how it suits the item, and chance; as fitted to public
+"""Of one method's scores: raters' taste for the method, how it suits the item, and chance; fitted to public
 votes on video quality. What raters and items have in common for all methods cancels in differences."""
 AIM = 0.8
 """The power that `Plan.detectable` has."""

@@ -7,7 +7,7 @@ from lacbench.study.effects import Interval
 
 
 def verdict(analysis: Analysis) -> str:
-    """A few sentences: what is shown, what is not, and whether it holds without the raters who are flagged."""
+    """A few sentences: what is shown, what is not, and whether it holds without raters who are flagged."""
     if analysis.ours is None:
         return "No method was named as ours, so nothing was tested."
     told = _claims(analysis)
@@ -62,24 +62,25 @@ def _claims(analysis: Analysis) -> str:
         kind = "one-sided p" if len(analysis.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
         names = _listed([c.other for c in shown])
         told.append(f"{ours} is rated above {names}: {kind} {shown_p(max(ps))}, at the level {level}.")
-    tested = [c for c in rest if c.p is not None]
-    if tested:
-        names = _listed([c.other for c in tested], last="or")
+    lower = [c for c in rest if c.interval and c.interval[1] < 0]
+    if open_ := [c.other for c in rest if c.p is not None and c not in lower]:
+        names = _listed(open_, last="or")
         told.append(
             f"That {ours} is rated above {names} is not shown, which does not mean that it is not so."
         )
-    told += [_below(c, c.interval, analysis) for c in tested if c.interval and c.interval[1] < 0]
+    told += [_below(c, c.interval, analysis) for c in lower if c.interval]
     if untested := [c.other for c in rest if c.p is None]:
         told.append(f"Against {_listed(untested)} there is no test: the differences do not vary.")
     if shown:
-        told.append("It is meant for raters and line arts like these, not for these alone.")
+        told.append("Raters and line arts are taken for samples of others like them.")
     return " ".join(told)
 
 
 def _below(comparison: Comparison, interval: Interval, analysis: Analysis) -> str:
+    """What is said of a method that does better than ours; nothing was claimed of it beforehand."""
     low, high = (f"{-end:.2f}" for end in reversed(interval))
     return (
-        f"{comparison.other} has the higher mean, by {-comparison.difference:.2f} "
+        f"{comparison.other} has a higher mean than {analysis.ours}, by {-comparison.difference:.2f} "
         f"({100 * analysis.confidence:g}% interval {low} to {high})."
     )
 
