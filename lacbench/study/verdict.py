@@ -15,7 +15,7 @@ def verdict(analysis: Analysis) -> str:
         raters = _listed(analysis.excluded)
         without = f"without {raters}, whom the rule {analysis.rule} flags"
         if claimed(analysis.with_screening) == claimed(analysis):
-            told += f" The same is shown {without}."
+            told += f" It is the same {without}."
         else:
             told += f" This changes {without}: {_claims(analysis.with_screening)}"
     return told

@@ -88,8 +88,7 @@ def test_the_papers_z_is_that_of_statsmodels(cube: FloatArray) -> None:
         assert paper_z_p(cube[0], other) == pytest.approx(expected, rel=1e-9)
 
 
-@settings(max_examples=15, deadline=None)  # statsmodels takes its time
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
+@pytest.mark.parametrize("ps", [[0.3], [0.01, 0.01, 0.02], [0.2, 0.001, 1, 0.03, 0, 0.04], [0.9, 0.8]])
 def test_holm_is_that_of_statsmodels(ps: list[float]) -> None:
     np.testing.assert_allclose(holm(list(ps)), multipletests(ps, method="holm")[1])
 
