@@ -65,7 +65,7 @@ class Layout:
         """The layout of (R, I) cells that hold a number; no row and no column is without one."""
         n = int(present.sum())
         by_rater, by_item = present.sum(axis=1), present.sum(axis=0)
-        groups = 1 if present.all() else _groups(present)
+        groups = 1 if present.all() else int(_groups(present).max()) + 1
         shares = ((by_rater / n) ** 2).sum(), ((by_item / n) ** 2).sum()
         return cls._of_counts(n, len(by_rater), len(by_item), groups, *shares)
 
@@ -137,16 +137,20 @@ class Effect:
         return self.mean - reach, self.mean + reach
 
 
-def crossed(table: FloatArray) -> Effect:
+def crossed(table: FloatArray, what: str = "") -> Effect:
     """The mean of a raters × items table (R, I), NaN where missing.
 
-    Raises StudyError where the table is too small or too thin: fewer than two raters or items in common.
+    Raises StudyError where the table, called `what`, is too small or too thin: fewer than two raters or items
+    in common.
     """
     present = ~np.isnan(table)
     present = present[present.any(axis=1)]
     table = table[(~np.isnan(table)).any(axis=1)][:, present.any(axis=0)]
     present = present[:, present.any(axis=0)]
-    layout = Layout.of(present)
+    try:
+        layout = Layout.of(present)
+    except StudyError as error:
+        raise StudyError(f"{what}: {error}" if what else str(error)) from error
     values = table[present]
     squares = mean_squares(table) if present.all() else _unbalanced_squares(table, present, layout)
     variance, degrees = layout.variance(squares)
@@ -199,14 +203,17 @@ def _residuals(values: FloatArray, present: NDArray[np.bool_]) -> FloatArray:
     by_item = mask.sum(axis=0)
     system = np.diag(mask.sum(axis=1)) - (mask / by_item) @ mask.T
     target = values.sum(axis=1) - mask @ (values.sum(axis=0) / by_item)
-    rater = np.linalg.lstsq(system, target, rcond=1e-10)[0]
+    # In each group the raters' effects are known but for a constant: let their sum be 0.
+    group = _groups(present)[: len(present)]
+    rater = np.linalg.solve(system + (group[:, None] == group), target)
     item = (values.sum(axis=0) - rater @ mask) / by_item
     return np.where(present, values - rater[:, None] - item, 0.0)
 
 
-def _groups(present: NDArray[np.bool_]) -> int:
-    """In how many groups raters and items fall that share no rating with others."""
+def _groups(present: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The groups, from 0, of raters and then of items (R + I,), that share no rating with others."""
     raters, items = np.nonzero(present)
     size = sum(present.shape)
     links = csr_array((np.ones(len(raters)), (raters, items + len(present))), shape=(size, size))
-    return int(connected_components(links, directed=False)[0])
+    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return labels

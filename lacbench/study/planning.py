@@ -2,21 +2,24 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.special import nctdtr, stdtrit
+from scipy.special import gammainccinv, gammaincinv, ndtr, stdtrit
 
 from lacbench.errors import StudyError
 from lacbench.study.effects import Components, Layout, crossed
-from lacbench.study.ratings import Ratings
+from lacbench.study.ratings import FloatArray, Ratings
 
 SD_RATER, SD_ITEM, SD_RESIDUAL = 0.23, 0.39, 0.65
 """Of one method's scores: raters' taste for the method, how it suits the item, and chance; fitted to public
 votes on video quality. What raters and items have in common for all methods cancels in differences."""
 AIM = 0.8
 """The power that `Plan.detectable` has."""
+_Z = np.linspace(-8, 8, 1601)
+"""Normal quantiles at which the distribution of a standard error is taken."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +76,30 @@ def power(layout: Layout, components: Components, gap: float, alpha: float = 0.0
     variance, degrees = layout.variance(layout.expected(components))
     if not variance > 0:
         raise StudyError("there is no variance to plan with; expected variances above 0")
-    return float(1 - nctdtr(degrees, gap / variance**0.5, stdtrit(degrees, 1 - alpha)))
+    return _exceeding(-float(stdtrit(degrees, alpha)), float(degrees), gap / float(variance) ** 0.5)
+
+
+def _exceeding(t: float, degrees: float, shift: float) -> float:
+    """Chance that a noncentral t is above `t`: of a normal's, over what its standard error can come to.
+
+    SciPy's `nctdtr` is NaN from a shift of 38 up, which few degrees of freedom at a small level need.
+    """
+    density = np.exp(-(_Z**2) / 2)
+    return float(np.average(ndtr(shift - t * _errors(degrees)), weights=density))
+
+
+@lru_cache(maxsize=1)
+def _errors(degrees: float) -> FloatArray:
+    """Quantiles, at those of the normal in `_Z`, of an estimated standard error over the true one."""
+    lower, upper = (gamma(degrees / 2, ndtr(-np.abs(_Z))) for gamma in (gammaincinv, gammainccinv))
+    errors: FloatArray = np.sqrt(2 / degrees * np.where(_Z < 0, lower, upper))
+    return errors
 
 
 def detectable(layout: Layout, components: Components, alpha: float = 0.05) -> float:
     """The gap at which `power` is 0.8."""
     variance, degrees = layout.variance(layout.expected(components))
-    certain = 10 * (1 + stdtrit(degrees, 1 - alpha)) * variance**0.5
+    certain = 10 * (1 - stdtrit(degrees, alpha)) * variance**0.5
     return float(brentq(lambda gap: power(layout, components, gap, alpha) - AIM, 0, certain))
 
 
@@ -93,7 +113,9 @@ def typical(
 def estimated(ratings: Ratings, ours: str) -> Components:
     """Variances of the differences of `ours` from the other methods, mean over these. Raises StudyError."""
     found = [
-        crossed(ratings.differences(ours, other)).components for other in ratings.methods if other != ours
+        crossed(ratings.differences(ours, other), f"{ours!r} against {other!r}").components
+        for other in ratings.methods
+        if other != ours
     ]
     if not found:
         raise StudyError(f"{ours} is the only method that was rated; expected another one to compare it with")

@@ -226,3 +226,14 @@ def test_variance_between_groups_alone_is_no_test() -> None:
     d[:2, :2], d[2:, 2:] = 1, 3
     effect = crossed(d)
     assert (effect.mean, effect.t, effect.p) == (2, None, None)
+
+
+def test_gaps_in_groups_that_share_nothing_follow_the_moments_too() -> None:
+    ours, other = scores(3, (3.4, 3.0), raters=12, items=40)
+    d = holes(ours - other, 0.3, 3)
+    d[:6, 20:] = d[6:, :20] = np.nan
+    present = ~np.isnan(d)
+    layout = Layout.of(present)
+    assert layout.degrees[0] == 10
+    residual = _unbalanced_squares(d, present, layout)[2]
+    assert residual == pytest.approx(np.nansum(by_turns(d) ** 2) / layout.degrees[2], rel=1e-9)

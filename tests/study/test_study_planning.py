@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.special import stdtr
+from scipy.special import nctdtr, stdtr, stdtrit
 
 from lacbench.errors import StudyError
 from lacbench.study.effects import Components, Layout, mean_squares
-from lacbench.study.planning import estimated, plan, typical
+from lacbench.study.planning import _exceeding, estimated, plan, typical
 
 from simulated import scores, study
 
@@ -86,3 +86,28 @@ def test_what_cannot_be_planned() -> None:
         plan([2], [4], 0.2, items_per_rater=1)
     with pytest.raises(StudyError, match="the only method"):
         estimated(study(scores(1)[:1]), "a")
+
+
+@pytest.mark.parametrize("degrees", [0.34, 1, 4, 25, 1e5])
+@pytest.mark.parametrize("alpha", [0.5, 0.05, 1e-4])
+def test_the_noncentral_t_is_scipys_where_that_has_it(degrees: float, alpha: float) -> None:
+    t = -stdtrit(degrees, alpha)
+    for shift in (0, 0.5, 2, 8, 35):
+        assert _exceeding(t, degrees, shift) == pytest.approx(1 - nctdtr(degrees, shift, t), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("raters", "items", "alpha"), [(2, 94, 0.01), (8, 30, 1e-4), (2, 2, 1e-10), (1_000_000, 30, 1e-4)]
+)
+def test_small_levels_and_few_raters_have_a_power(raters: int, items: int, alpha: float) -> None:
+    (first,) = plan([raters], [items], 4, alpha=alpha)
+    assert 0 <= first.power <= 1
+    (second,) = plan([raters], [items], first.detectable, alpha=alpha)
+    assert second.power == pytest.approx(0.8, abs=1e-4)
+
+
+def test_a_pilot_too_thin_is_told_with_its_methods() -> None:
+    cube = scores(1)
+    cube[0, :, 1:] = np.nan
+    with pytest.raises(StudyError, match="'a' against 'b': 16 ratings by 16 raters of 1 line arts"):
+        estimated(study(cube), "a")
