@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,8 @@ SCORES = (1.0, 2.0, 3.0, 4.0, 5.0)
 """The scale: 1 bad, 2 poor, 3 fair, 4 good, 5 excellent."""
 COLUMNS = ("rater", "item", "method", "score")
 """Columns that a table of ratings must have; `role`, `milliseconds` and `position` may come beside them."""
+LARGEST = 20_000_000
+"""Methods × raters × items that are analysed; of the paper's study these are 9,024."""
 ROLES = ("main", "repeat", "gold", "training")
 """What a rating is for: `main` is analysed, `repeat` tells how steady a rater is; others are left out."""
 
@@ -83,17 +86,26 @@ class Ratings:
         return self.methods.index(method)
 
     def cube(self) -> FloatArray:
-        """All scores, (M, R, I), NaN where missing."""
-        scores = np.full((len(self.methods), len(self.raters), len(self.items)), np.nan)
+        """All scores, (M, R, I), NaN where missing. Raises StudyError where these are over `LARGEST`."""
+        scores = self._none_yet(len(self.methods))
         scores[self.method, self.rater, self.item] = self.score
         return scores
 
     def matrix(self, method: str) -> FloatArray:
-        """A method's scores, (R, I), NaN where missing. Raises StudyError for an unknown method."""
+        """A method's scores, (R, I), NaN where missing. Raises StudyError if unknown, or as `cube`."""
         rows = self.method == self.index(method)
-        scores = np.full((len(self.raters), len(self.items)), np.nan)
+        scores: FloatArray = self._none_yet(1)[0]
         scores[self.rater[rows], self.item[rows]] = self.score[rows]
         return scores
+
+    def _none_yet(self, methods: int) -> FloatArray:
+        shape = (methods, len(self.raters), len(self.items))
+        if math.prod(shape) > LARGEST:
+            told = " × ".join(
+                f"{n:,} {what}" for n, what in zip(shape, ("methods", "raters", "items"), strict=True)
+            )
+            raise StudyError(f"{told} are too many for a table; expected up to {LARGEST:,}, rated or not")
+        return np.full(shape, np.nan)
 
     def differences(self, ours: str, other: str) -> FloatArray:
         """`ours` − `other` of each rater and item, (R, I), NaN where either is missing. Raises StudyError."""
@@ -184,6 +196,8 @@ def make_ratings(
     )
 
 
+_CONTROL = ("Cc", "Cs", "Zl", "Zp")
+"""Unicode's categories of what is no text on one line."""
 Where = Callable[[int], str]
 Cell = tuple[str, ...]
 
@@ -213,14 +227,25 @@ def _told(cell: Cell) -> str:
 
 
 def _name(value: Any, column: str, where: Where, row: int) -> str:
-    name = "" if value is None else str(value).strip()
+    name = "" if _is_empty(value) else str(value).strip()
     if not name:
         raise StudyError(f"{where(row)}: the {column} is empty; expected a name")
+    # A line feed would break tables, an escape sequence take over the terminal they are printed on.
+    if not name.isprintable() and any(category(character) in _CONTROL for character in name):
+        told = f"{where(row)}: expected a {column} without control characters and line feeds"
+        raise StudyError(f"{told}, got {name!r}; rename it")
     return name
 
 
+def _is_empty(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN (as data frames have it), or no text."""
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, float) and math.isnan(value))
+
+
 def _role(value: Any, where: Where, row: int) -> str:
-    role = "main" if value is None or value == "" else str(value).strip()
+    role = "main" if _is_empty(value) else str(value).strip()
     if role not in ROLES:
         raise StudyError(
             f"{where(row)}: expected a role out of {', '.join(ROLES)}, got {role!r}; mend or drop it"
@@ -242,7 +267,7 @@ def _number(value: Any) -> float:
     """The value as a number; NaN for what is none."""
     try:
         return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return math.nan
 
 
@@ -254,8 +279,7 @@ def _numbers(columns: Mapping[str, Sequence[Any]], name: str, rows: list[int], w
     for place, row in enumerate(rows):
         value = columns[name][row]
         numbers[place] = _number(value)
-        empty = value is None or value == "" or value != value
-        if not empty and not 0 <= numbers[place] < math.inf:
+        if not _is_empty(value) and not 0 <= numbers[place] < math.inf:
             raise StudyError(
                 f"{where(row)}: expected a number in {name}, got {value!r}; mend it or leave it empty"
             )
@@ -283,9 +307,17 @@ def _read_csv(path: Path) -> tuple[dict[str, list[str]], list[int]]:
         raise StudyError(
             f"{path}: expected CSV in UTF-8, got what cannot be read ({error}); save it so"
         ) from error
-    if len(set(header)) != len(header):
-        raise StudyError(f"{path}: a column is there twice ({', '.join(header)}); expected each once")
+    if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), "")):
+        raise StudyError(
+            f"{path}: expected commas between values, got {header[0]!r}; write them for {sign!r}"
+        )
+    _check_once(header, path)
     return {name: [row[place] for row in rows] for place, name in enumerate(header)}, lines
+
+
+def _check_once(names: list[str], path: Path) -> None:
+    if len(set(names)) != len(names):
+        raise StudyError(f"{path}: a column is there twice ({', '.join(names)}); expected each once")
 
 
 def _read_parquet(path: Path) -> dict[str, list[Any]]:
@@ -297,7 +329,15 @@ def _read_parquet(path: Path) -> dict[str, list[Any]]:
         wanted = {*COLUMNS, "role", "milliseconds", "position"}
         with pq.ParquetFile(path) as file:
             here = [name for name in file.schema_arrow.names if name in wanted]
-            columns: dict[str, list[Any]] = file.read(columns=here).to_pydict()
-    except (pa.ArrowException, OSError) as error:
+            _check_once(here, path)
+            table = file.read(columns=here)
+            # Some programs write text as bytes, without a word that it is text.
+            plain = [
+                pa.string() if kind in (pa.binary(), pa.large_binary()) else kind
+                for kind in table.schema.types
+            ]
+            table = table.cast(pa.schema(list(zip(here, plain, strict=True))))
+            columns: dict[str, list[Any]] = table.to_pydict()
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise StudyError(f"{path}: expected a Parquet file, got what cannot be read ({error})") from error
     return columns

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -160,3 +162,74 @@ def test_raters_can_be_left_out() -> None:
 def test_unknown_methods_are_told_the_known_ones() -> None:
     with pytest.raises(StudyError, match="no method is called 'c'; choose one of: a, b"):
         study(scores(0, raters=2, items=2)).matrix("c")
+
+
+@pytest.mark.parametrize("name", ["two\nlines", "\x1b[31mred", "bell\x07", "a\u2028b"])
+def test_names_that_would_spoil_a_terminal_are_refused(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "ratings.csv"
+    file.write_text(f'{HEADER}\na,x,m,3\na,x,"{name}",3\n')
+    with pytest.raises(StudyError, match="expected a method without control characters") as refusal:
+        read_ratings(file)
+    assert repr(name) in str(refusal.value)
+    assert name not in str(refusal.value)
+
+
+def test_names_of_any_script_are_taken() -> None:
+    names = ("山田\u3000太郎", "👩\u200d🎨", "=cmd()", "[bold]", "Jose\u0301\u00a0X")
+    columns = {"rater": names, "item": names, "method": names, "score": [1, 2, 3, 4, 5]}
+    assert set(make_ratings(columns).methods) == set(names)
+
+
+def test_what_data_frames_leave_empty_is_empty() -> None:
+    columns = {"rater": ["a", "b"], "item": ["x", float("nan")], "method": ["m", "m"], "score": [3, 4]}
+    with pytest.raises(StudyError, match="row 2: the item is empty"):
+        make_ratings(columns)
+    columns["item"] = ["x", "y"]
+    assert len(make_ratings({**columns, "role": [float("nan"), " "]})) == 2
+    with pytest.raises(StudyError, match="row 1: expected a score of 1, 2, 3, 4 or 5, got 1000"):
+        make_ratings({**columns, "score": [10**400, 3]})
+
+
+def test_parquet_of_other_programs(tmp_path: Path) -> None:
+    columns = table(scores(0, raters=4, items=5))
+    file, expected = tmp_path / "ratings.parquet", make_ratings(columns).digest
+    names = {name: pa.array(columns[name]) for name in ("rater", "item", "method")}
+    for kind in (pa.binary(), pa.large_binary(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        told = {name: values.cast(kind) for name, values in names.items()}
+        pq.write_table(pa.table({**told, "score": pa.array(columns["score"], pa.int8())}), file)
+        assert read_ratings(file).digest == expected
+
+
+def test_parquet_that_is_broken(tmp_path: Path) -> None:
+    file = tmp_path / "ratings.parquet"
+    spoilt = pa.StringArray.from_buffers(
+        2, pa.py_buffer(np.array([0, 1, 2], np.int32).tobytes()), pa.py_buffer(b"\xff\xfe")
+    )
+    names = pa.array(["a", "b"])
+    pq.write_table(pa.table({"rater": spoilt, "item": names, "method": names, "score": [1, 2]}), file)
+    with pytest.raises(StudyError, match="expected a Parquet file, got what cannot be read"):
+        read_ratings(file)
+    twice = pa.table([names, names, names, names], names=["rater", "rater", "item", "method"])
+    pq.write_table(twice, file)
+    with pytest.raises(StudyError, match="a column is there twice"):
+        read_ratings(file)
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_other_signs_than_commas_are_named(sign: str, tmp_path: Path) -> None:
+    file = tmp_path / "ratings.csv"
+    file.write_text(f"{HEADER}\na,x,m,3\n".replace(",", sign))
+    with pytest.raises(StudyError) as refusal:
+        read_ratings(file)
+    assert f"expected commas between values, got 'rater{sign}".encode("unicode_escape").decode() in str(
+        refusal.value
+    )
+
+
+def test_a_table_too_large_is_refused_before_it_is_made() -> None:
+    n = 6000
+    names = [f"{k}" for k in range(n)]
+    ratings = make_ratings({"rater": names, "item": names, "method": ["m"] * n, "score": [3] * n})
+    for make in (ratings.cube, lambda: ratings.matrix("m")):
+        with pytest.raises(StudyError, match="1 methods × 6,000 raters × 6,000 items are too many"):
+            make()
