@@ -14,7 +14,7 @@ def verdict(analysis: Analysis) -> str:
     if analysis.with_screening:
         raters = _listed(analysis.excluded)
         without = f"without {raters}, whom the rule {analysis.rule} flags"
-        if claimed(analysis.with_screening) == claimed(analysis):
+        if _parts(analysis.with_screening) == _parts(analysis):
             told += f" It is the same {without}."
         else:
             told += f" This changes {without}: {_claims(analysis.with_screening)}"
@@ -27,15 +27,20 @@ def claimed(analysis: Analysis) -> tuple[str, ...]:
     All of them where the test of the whole claim says so (`beats_all_p`), else those whose p, adjusted by
     Holm, does.
     """
-    level = 1 - analysis.confidence
+    level = level_of(analysis.confidence)
     if beats_all(analysis):
         return tuple(c.other for c in analysis.comparisons)
     return tuple(c.other for c in analysis.comparisons if c.p_holm is not None and c.p_holm <= level)
 
 
+def level_of(confidence: float) -> float:
+    """The level of claims: 1 − confidence as one would write it, .1 of .9 and not .09999999999999998."""
+    return round(1 - confidence, 12)
+
+
 def beats_all(analysis: Analysis) -> bool:
     """Whether ours is shown to be rated above every other method."""
-    return analysis.beats_all_p is not None and analysis.beats_all_p <= 1 - analysis.confidence
+    return analysis.beats_all_p is not None and analysis.beats_all_p <= level_of(analysis.confidence)
 
 
 def shown_p(p: float | None) -> str:
@@ -47,7 +52,7 @@ def shown_p(p: float | None) -> str:
 
 def _claims(analysis: Analysis) -> str:
     """What is shown and what is not."""
-    ours, level = analysis.ours, f"{1 - analysis.confidence:.2g}".removeprefix("0")
+    ours, level = analysis.ours, f"{level_of(analysis.confidence):.6g}".removeprefix("0")
     above = set(claimed(analysis))
     shown = [c for c in analysis.comparisons if c.other in above]
     rest = [c for c in analysis.comparisons if c.other not in above]
@@ -62,7 +67,7 @@ def _claims(analysis: Analysis) -> str:
         kind = "one-sided p" if len(analysis.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
         names = _listed([c.other for c in shown])
         told.append(f"{ours} is rated above {names}: {kind} {shown_p(max(ps))}, at the level {level}.")
-    lower = [c for c in rest if c.interval and c.interval[1] < 0]
+    lower = [c for c in rest if _is_lower(c)]
     if open_ := [c.other for c in rest if c.p is not None and c not in lower]:
         names = _listed(open_, last="or")
         told.append(
@@ -76,6 +81,18 @@ def _claims(analysis: Analysis) -> str:
     if shown:
         told.append("Raters and line arts are taken for samples of others like them.")
     return " ".join(told)
+
+
+def _parts(analysis: Analysis) -> tuple[frozenset[str], ...]:
+    """The methods that the verdict tells apart, in whatever order: rated below ours, above it, not tested."""
+    lower = frozenset(c.other for c in analysis.comparisons if _is_lower(c))
+    untested = frozenset(c.other for c in analysis.comparisons if c.p is None)
+    return frozenset(claimed(analysis)), lower, untested
+
+
+def _is_lower(comparison: Comparison) -> bool:
+    """Whether ours is rated below the other one, by the interval of the difference."""
+    return comparison.interval is not None and comparison.interval[1] < 0
 
 
 def _ahead(comparison: Comparison, confidence: float) -> str:

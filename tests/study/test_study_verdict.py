@@ -117,3 +117,27 @@ def test_ps_as_printed() -> None:
         ".0001",
         "< .0001",
     ]
+
+
+def test_a_p_of_the_level_itself_is_enough() -> None:
+    """1 − 0.9 is .09999999999999998 in floating point."""
+    assert claimed(replace(with_ps(0.1), confidence=0.9)) == ("b",)
+    assert beats_all(replace(with_ps(0.1), confidence=0.9))
+
+
+def test_the_level_is_told_in_full() -> None:
+    assert "at the level .0125." in verdict(replace(with_ps(0.001), confidence=0.9875))
+    assert "at the level .1." in verdict(replace(with_ps(0.001), confidence=0.9))
+
+
+def test_rivals_that_change_places_without_flagged_raters_change_no_claim() -> None:
+    analysis = with_ps(0.001, 0.2, 0.002)
+    turned = replace(analysis, comparisons=analysis.comparisons[::-1])
+    told = verdict(replace(analysis, with_screening=turned, excluded=("x",), rule="bt500"))
+    assert told.endswith("It is the same without x, whom the rule bt500 flags.")
+
+
+def test_screening_that_changes_who_is_above_ours_is_told() -> None:
+    lower, open_ = with_ps(0.999, interval=(-0.6, -0.2)), with_ps(0.97)
+    told = verdict(replace(lower, with_screening=open_, excluded=("x",), rule="bt500"))
+    assert "This changes without x, whom the rule bt500 flags: That ours is rated above b is not" in told
