@@ -116,7 +116,12 @@ def _print_raters(analysis: "Analysis") -> None:
 
 
 def _between(interval: "Interval | None") -> str:
-    return "–" if interval is None else f"{interval[0]:.3f} to {interval[1]:.3f}"
+    return "–" if interval is None else " to ".join(map(_end, interval))
+
+
+def _end(value: float) -> str:
+    """An end of an interval; of a study too thin it can have hundreds of digits."""
+    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.1e}"
 
 
 def _number(value: float | None, digits: int = 2) -> str:

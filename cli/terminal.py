@@ -116,7 +116,7 @@ class Bars(Lines):
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout, its first column to the left and numbers to the right, then an empty line.
 
-    Its width is that of its contents, also where stdout is no terminal.
+    Its width is that of its contents, also where stdout is no terminal: no number is cut short.
     """
     from rich.console import Console
     from rich.table import Table
@@ -128,7 +128,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console = Console(highlight=False)
-    console.width = max(console.width, 200)
+    console.width = max(console.width, 100_000)
     console.print(table)
     click.echo()
 

@@ -8,10 +8,14 @@ import numpy as np
 
 from lacbench.errors import StudyError
 from lacbench.study.agreement import RepeatAgreement, krippendorff_alpha, repeat_agreement
-from lacbench.study.effects import Components, Effect, Interval, crossed
+from lacbench.study.effects import Components, Interval, crossed
 from lacbench.study.measures import cluster_p, holm, paper_z_p, standardized, superiority
 from lacbench.study.ratings import SCORES, FloatArray, Ratings
 from lacbench.study.screening import RaterCheck, check_raters, flagged
+
+FEW = 4
+"""With fewer raters or items the crossed test finds too much (docs/significance.md)."""
+_TOO_FEW = f"raters or line arts, fewer than the {FEW} that the crossed test needs"
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def analyse(
         excluded=excluded,
         with_screening=without,
         digest=ratings.digest,
-        notes=(*_notes(ratings, methods, comparisons), *notes),
+        notes=(*_notes(ratings, cube, methods), *_notes_of_pairs(ratings, cube, ours, comparisons), *notes),
     )
 
 
@@ -184,15 +188,8 @@ def _method_score(method: str, table: FloatArray, confidence: float) -> MethodSc
         counts=tuple(int((values == score).sum()) for score in SCORES),
         mean=float(values.mean()),
         sd=float(values.std(ddof=1)),
-        interval=_effect(table, f"method {method!r}").interval(confidence),
+        interval=crossed(table, f"method {method!r}").interval(confidence),
     )
-
-
-def _effect(table: FloatArray, what: str) -> Effect:
-    try:
-        return crossed(table)
-    except StudyError as error:
-        raise StudyError(f"{what}: {error}") from error
 
 
 def _compare(
@@ -201,7 +198,7 @@ def _compare(
     mine = cube[ratings.index(ours)]
     tables = [cube[ratings.index(other)] for other in others]
     effects = [
-        _effect(mine - table, f"{ours!r} against {other!r}")
+        crossed(mine - table, f"{ours!r} against {other!r}")
         for other, table in zip(others, tables, strict=True)
     ]
     adjusted = holm([effect.p for effect in effects])
@@ -226,25 +223,57 @@ def _compare(
     )
 
 
-def _notes(
-    ratings: Ratings, methods: Sequence[MethodScore], comparisons: Sequence[Comparison]
-) -> tuple[str, ...]:
-    """What a reader must know beside the figures."""
+def _notes(ratings: Ratings, cube: FloatArray, methods: Sequence[MethodScore]) -> tuple[str, ...]:
+    """What a reader must know beside the scores."""
     notes = []
-    missing, could = sum(score.missing for score in methods), ratings.cube().size
-    if missing:
-        notes.append(f"{missing:,} of {could:,} ratings that every rater could have given are not there.")
+    if missing := sum(score.missing for score in methods):
+        notes.append(f"{missing:,} of {cube.size:,} ratings that every rater could have given are not there.")
     if ratings.left_out:
         notes.append(f"{ratings.left_out:,} ratings of gold and training items are left out.")
     for score in methods:
         if score.interval is None:
-            notes.append(
-                f"All ratings of {score.method} are {score.mean:g}: without variance there is no interval."
-            )
-    for comparison in comparisons:
-        if comparison.p is None:
-            notes.append(
-                f"All differences from {comparison.other} are {comparison.difference:g}: without variance "
-                "there is no test, and no p."
-            )
+            alike = _alike(f"ratings of {score.method}", cube[ratings.index(score.method)])
+            notes.append(f"{alike}: without variance there is no interval.")
+    if (fewest := min(map(_fewest, cube))) < FEW:
+        notes.append(f"A mean is that of {fewest} {_TOO_FEW}, and its interval is too narrow.")
     return tuple(notes)
+
+
+def _notes_of_pairs(
+    ratings: Ratings, cube: FloatArray, ours: str | None, comparisons: Sequence[Comparison]
+) -> tuple[str, ...]:
+    """What a reader must know beside the comparisons."""
+    if ours is None:
+        return ()
+    mine, notes = cube[ratings.index(ours)], []
+    theirs = [cube[ratings.index(comparison.other)] for comparison in comparisons]
+    for comparison, table in zip(comparisons, theirs, strict=True):
+        if comparison.p is None:
+            alike = _alike(f"differences from {comparison.other}", mine - table)
+            notes.append(f"{alike}: without variance there is no test, and no p.")
+    means = [np.nanmean(mine) - np.nanmean(table) for table in theirs]
+    if any(abs(c.difference - mean) > 0.0005 for c, mean in zip(comparisons, means, strict=True)):
+        notes.append(
+            "Differences are those of pairs, both methods rated by one rater on one line art; means are of "
+            "all ratings, and need not differ by as much."
+        )
+    if (fewest := min(_fewest(mine - table) for table in theirs)) < FEW:
+        notes.append(
+            f"A difference is that of {fewest} {_TOO_FEW}: like methods are called different more often than "
+            "the level says."
+        )
+    return tuple(notes)
+
+
+def _fewest(table: FloatArray) -> int:
+    """The number of raters or of items in a table, whichever is smaller."""
+    present = ~np.isnan(table)
+    return int(min(present.any(axis=0).sum(), present.any(axis=1).sum()))
+
+
+def _alike(what: str, table: FloatArray) -> str:
+    """In what the numbers of a table without variance are alike."""
+    low, high = np.nanmin(table), np.nanmax(table)
+    if low == high:
+        return f"All {what} are {low:g}"
+    return f"The {what} differ only between groups of raters and line arts that share no rating"

@@ -1,8 +1,10 @@
 """`lacbench significance` and `lacbench mos plan`, as a shell runs them."""
 
 import json
+import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 
@@ -125,3 +127,40 @@ def test_wrong_usage_of_plan(words: list[str], told: str) -> None:
     done = lacbench("mos", "plan", *words)
     assert done.exit_code == 2
     assert told in done.stderr
+
+
+def commands(page: str) -> list[str]:
+    """The commands of this part that a page tells, without what is said beside them."""
+    lines = (Path(__file__).parents[2] / page).read_text().splitlines()
+    told = [line.split("#")[0] for line in lines]
+    return [line for line in told if line.startswith(("lacbench significance ", "lacbench mos plan "))]
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/significance.md"])
+def test_commands_of_the_pages_work(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    cube = scores(1, (3.5, 3.0, 2.5), raters=12, items=40)
+    for name in ("ratings.csv", "pilot.csv"):
+        write_csv(tmp_path / name, table(cube, ("model", "base", "floor")))
+    pd.read_csv("ratings.csv").to_parquet("ratings.parquet")
+    assert len(commands(page)) >= 2
+    for command in commands(page):
+        done = lacbench(*shlex.split(command)[1:])
+        assert (done.exit_code, done.stderr) == (0, ""), command
+
+
+def test_long_names_cut_no_number_short(tmp_path: Path) -> None:
+    ours, other = "o" * 300, "x" * 300
+    file = write_csv(tmp_path / "long.csv", table(scores(1, raters=5, items=8), (ours, other)))
+    shown = lacbench("significance", file, "--ours", ours).stdout
+    assert "…" not in shown
+    comparison = analyse(read_ratings(file), ours).comparisons[0]
+    assert [other, f"{comparison.difference:+.3f}"] in [line.split()[:2] for line in shown.splitlines()]
+
+
+def test_intervals_of_a_study_too_thin_stay_short(tmp_path: Path) -> None:
+    file = write_csv(tmp_path / "thin.csv", table(scores(4, raters=2, items=3)))
+    low, high = analyse(read_ratings(file), "a", confidence=0.999999).comparisons[0].interval or (0, 0)
+    assert high - low > 1e6
+    shown = lacbench("significance", file, "--ours", "a", "--confidence", 0.999999).stdout
+    assert f"{low:.1e} to {high:.1e}" in shown

@@ -328,3 +328,36 @@ def test_any_table_is_analysed_or_refused_in_a_sentence(cube: FloatArray) -> Non
         assert comparison.p is None or 0 <= comparison.p <= 1
         assert comparison.df is None or comparison.df > 0
     assert verdict(analysis)
+
+
+def test_few_raters_are_told() -> None:
+    cube = scores(1, MEANS, raters=4, items=20)
+    few = "raters or line arts, fewer than the 4 that the crossed test needs"
+    assert not any(few in note for note in analyse(study(cube), "a").notes)
+    notes = analyse(study(cube[:, :3]), "a").notes
+    assert f"A mean is that of 3 {few}, and its interval is too narrow." in notes
+    assert (
+        f"A difference is that of 3 {few}: like methods are called different more often than the level "
+        "says." in notes
+    )
+    cube[1, 2:] = np.nan
+    notes = analyse(study(cube), "a").notes
+    assert any(note.startswith(f"A difference is that of 2 {few}") for note in notes)
+
+
+def test_differences_that_are_not_those_of_the_means_are_told() -> None:
+    cube = scores(1, MEANS, raters=6, items=20)
+    assert analyse(study(cube), "a").notes == ()
+    cube[1, 3:] = np.nan
+    notes = analyse(study(cube), "a").notes
+    assert any(note.startswith("Differences are those of pairs") for note in notes)
+
+
+def test_differences_between_groups_alone_are_not_called_equal() -> None:
+    cube = np.full((2, 4, 4), np.nan)
+    cube[1, :2, :2] = cube[1, 2:, 2:] = 1
+    cube[0, :2, :2], cube[0, 2:, 2:] = 2, 4
+    notes = analyse(study(cube), "a").notes
+    assert "All ratings of b are 1: without variance there is no interval." in notes
+    told = "differ only between groups of raters and line arts that share no rating: without variance there"
+    assert f"The differences from b {told} is no test, and no p." in notes
