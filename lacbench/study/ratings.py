@@ -167,20 +167,19 @@ def make_ratings(
         if cells[row] not in first:
             told = f"{where(row)}: a repeat of {_told(cells[row])}, which has no first rating"
             raise StudyError(f"{told}; add that, or leave the row out")
-    levels = [sorted({column[row] for row in main}) for column in names]
-    places = [{name: place for place, name in enumerate(level)} for level in levels]
-    codes = [
-        np.array([place.get(name, -1) for name in column], dtype=np.int64)
-        for column, place in zip(names, places, strict=True)
-    ]
+    (raters, rater), (items, item), (methods, method) = (_coded(column, main) for column in names)
     firsts = scores[[first[cells[row]] for row in again]] if again else scores[:0]
     return Ratings(
-        *(tuple(level) for level in levels),
-        *(code[main] for code in codes),
-        score=scores[main],
+        raters,
+        items,
+        methods,
+        rater[main],
+        item[main],
+        method[main],
+        scores[main],
         milliseconds=_numbers(columns, "milliseconds", main, where),
         position=_numbers(columns, "position", main, where),
-        repeats=Repeats(*(code[again] for code in codes), first=firsts, second=scores[again]),
+        repeats=Repeats(rater[again], item[again], method[again], firsts, scores[again]),
         left_out=len(gold) + len(training),
     )
 
@@ -199,6 +198,13 @@ def _first_rows(cells: list[Cell], rows: list[int], where: Where) -> dict[Cell, 
                 "the two, or give the later one the role repeat"
             )
     return first
+
+
+def _coded(names: list[str], rows: list[int]) -> tuple[tuple[str, ...], IntArray]:
+    """The names in some rows, sorted, and every row's index into them (−1: not among them)."""
+    level = tuple(sorted({names[row] for row in rows}))
+    places = {name: place for place, name in enumerate(level)}
+    return level, np.array([places.get(name, -1) for name in names], dtype=np.int64)
 
 
 def _told(cell: Cell) -> str:
