@@ -1,5 +1,6 @@
 """Studies for tests."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -33,4 +34,33 @@ def simulated(
                 names = (f"rater-{r + 1:02}", f"item-{i:03}", methods[m])
                 rows.append((*names, int(scores[n]), role, float(times[n]), position + n * items))
     columns = ("rater", "item", "method", "score", "role", "milliseconds", "position")
+    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+
+
+def chosen(
+    seed: int = 0,
+    truth: tuple[float, ...] = (1.0, 0.5, 0.0, -0.5),
+    raters: int = 8,
+    items: int = 15,
+    shown: int = 2,
+    share: float = 1.0,
+    spread: float = 0.0,
+) -> dict[str, list[Any]]:
+    """Columns of choices by Luce's model among methods of true log strengths; `spread`: of tastes and images.
+
+    Every rater sees a `share` of all sets of methods on all items.
+    """
+    random = np.random.default_rng(seed)
+    taste, easy = (random.normal(0, spread, (n, len(truth))) for n in (raters, items))
+    rows: list[tuple[str, ...]] = []
+    for r, i, places in itertools.product(
+        range(raters), range(items), itertools.combinations(range(len(truth)), shown)
+    ):
+        if random.random() < share:
+            order = random.permutation(places)
+            utility = [truth[m] + taste[r, m] + easy[i, m] + random.gumbel() for m in order]
+            names = [METHODS[m] for m in order]
+            best = names[int(np.argmax(utility))]
+            rows.append((f"rater-{r + 1:02}", f"item-{i:03}", *names, *[""] * (3 - shown), best))
+    columns = ("rater", "item", "first", "second", "third", "best")
     return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacbench.errors import StudyError
-from lacbench.study.ratings import ROLES, FloatArray, IntArray, Where, column_numbers, cell_name, read_table
+from lacbench.study.ratings import FloatArray, IntArray
+from lacbench.study.tables import OPTIONAL, ROLES, Where, read_name, read_numbers, read_role, read_table
 
 PLACES = ("first", "second", "third")
 """Columns that hold the methods shown, in the order in which they were; `third` is empty where two were."""
@@ -82,7 +83,7 @@ def read_choices(path: Path) -> Choices:
     of the methods shown. role, milliseconds and position are optional. Raises StudyError that names the
     line (CSV) or row (Parquet, from 1) and the value.
     """
-    columns, where = read_table(path, (*COLUMNS, *PLACES[2:], "role", "milliseconds", "position"))
+    columns, where = read_table(path, (*COLUMNS, *PLACES[2:], *OPTIONAL))
     return make_choices(columns, where, str(path))
 
 
@@ -101,32 +102,32 @@ def make_choices(
             f"{source}: expected the columns {', '.join(COLUMNS)}, got {got}; add {', '.join(missing)}"
         )
     rows = range(len(columns["best"]))
-    roles = columns.get("role", ["main"] * len(rows))
+    roles = [read_role(columns["role"][row] if "role" in columns else "", where, row) for row in rows]
     main, again, gold, training = ([row for row in rows if roles[row] == role] for role in ROLES)
-    for row in rows:
-        if roles[row] not in ROLES:
-            raise StudyError(f"{where(row)}: expected a role out of {', '.join(ROLES)}, got {roles[row]!r}")
     if not main:
         raise StudyError(f"{source}: there are no choices; expected one row for each, under a header")
-    raters, items, bests = ([cell_name(columns[n][r], n, where, r) for r in rows] for n in ("rater", "item", "best"))
+    raters, items, bests = (
+        [read_name(columns[name][row], name, where, row) for row in rows]
+        for name in ("rater", "item", "best")
+    )
     shown = [_shown(columns, where, row, bests[row]) for row in rows]
     keys = [(raters[row], items[row], frozenset(shown[row])) for row in rows]
     first = _first_rows(keys, main, where)
     for row in again:
         if keys[row] not in first:
             raise StudyError(f"{where(row)}: a repeat of a choice that has no first one; leave the row out")
-    names = [sorted({values[row] for row in main}) for values in (raters, items)]
+    levels = [sorted({values[row] for row in main}) for values in (raters, items)]
     methods = sorted({name for row in main for name in shown[row]})
     return Choices(
-        raters=tuple(names[0]),
-        items=tuple(names[1]),
+        raters=tuple(levels[0]),
+        items=tuple(levels[1]),
         methods=tuple(methods),
-        rater=np.array([names[0].index(raters[row]) for row in main]),
-        item=np.array([names[1].index(items[row]) for row in main]),
+        rater=np.array([levels[0].index(raters[row]) for row in main]),
+        item=np.array([levels[1].index(items[row]) for row in main]),
         shown=np.array([[method in shown[row] for method in methods] for row in main]),
         best=np.array([methods.index(bests[row]) for row in main]),
-        milliseconds=column_numbers(columns, "milliseconds", main, where),
-        position=column_numbers(columns, "position", main, where),
+        milliseconds=read_numbers(columns, "milliseconds", main, where),
+        position=read_numbers(columns, "position", main, where),
         repeated=len(again),
         repeated_alike=sum(bests[row] == bests[first[keys[row]]] for row in again),
         left_out=len(gold) + len(training),
@@ -143,8 +144,8 @@ def _first_rows(keys: list[Key], rows: list[int], where: Where) -> dict[Key, int
         if (before := first.setdefault(keys[row], row)) != row:
             rater, item, shown = keys[row]
             raise StudyError(
-                f"{where(row)}: rater {rater!r} chose among {', '.join(sorted(shown))} on item {item!r} before, "
-                f"at {where(before)}; keep one of the two, or give the later one the role repeat"
+                f"{where(row)}: rater {rater!r} chose among {', '.join(sorted(shown))} of item {item!r} "
+                f"before, at {where(before)}; keep one of the two, or give the later one the role repeat"
             )
     return first
 
@@ -153,7 +154,7 @@ def _shown(columns: Mapping[str, Sequence[Any]], where: Where, row: int, best: s
     """The methods shown; raises StudyError where one is there twice, or the best is none of them."""
     third = columns["third"][row] if "third" in columns else None
     places = PLACES[: 2 if third is None or third != third or str(third).strip() == "" else 3]
-    shown = tuple(cell_name(columns[place][row], place, where, row) for place in places)
+    shown = tuple(read_name(columns[place][row], place, where, row) for place in places)
     if len(set(shown)) != len(shown):
         raise StudyError(f"{where(row)}: expected different methods side by side, got {', '.join(shown)}")
     if best not in shown:

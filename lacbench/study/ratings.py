@@ -1,10 +1,8 @@
 """The table of ratings: who gave which score to which method's output of which line art; read and checked."""
 
-import csv
 import hashlib
 import json
-import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacbench.errors import StudyError
+from lacbench.study.tables import (
+    OPTIONAL,
+    ROLES,
+    Where,
+    as_number,
+    read_name,
+    read_numbers,
+    read_role,
+    read_table,
+)
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -21,8 +29,6 @@ SCORES = (1.0, 2.0, 3.0, 4.0, 5.0)
 """The scale: 1 bad, 2 poor, 3 fair, 4 good, 5 excellent."""
 COLUMNS = ("rater", "item", "method", "score")
 """Columns that a table of ratings must have; `role`, `milliseconds` and `position` may come beside them."""
-ROLES = ("main", "repeat", "gold", "training")
-"""What a rating is for: `main` is analysed, `repeat` tells how steady a rater is; others are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,19 +135,13 @@ def read_ratings(path: Path) -> Ratings:
     Columns: rater, item, method, score (1–5); role, milliseconds and position are optional, others are not
     looked at. Raises StudyError that names the line (CSV) or row (Parquet, from 1) and the value.
     """
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise StudyError(f"{path}: expected a table of ratings, .csv or .parquet; give a file of that kind")
-    if not path.is_file():
-        raise StudyError(f"{path}: there is no such file; give a table of ratings, .csv or .parquet")
-    if path.suffix.lower() == ".parquet":
-        return make_ratings(_read_parquet(path), lambda row: f"{path}, row {row + 1}", str(path))
-    columns, lines = _read_csv(path)
-    return make_ratings(columns, lambda row: f"{path}, line {lines[row]}", str(path))
+    columns, where = read_table(path, (*COLUMNS, *OPTIONAL))
+    return make_ratings(columns, where, str(path))
 
 
 def make_ratings(
     columns: Mapping[str, Sequence[Any]],
-    where: Callable[[int], str] = lambda row: f"row {row + 1}",
+    where: Where = lambda row: f"row {row + 1}",
     source: str = "the ratings",
 ) -> Ratings:
     """Check columns of one entry a rating, as in `read_ratings`, and make a table of them.
@@ -154,12 +154,12 @@ def make_ratings(
         raise StudyError(
             f"{source}: expected the columns {', '.join(COLUMNS)}, got {got}; add {', '.join(missing)}"
         )
-    role = [_role(value, where, row) for row, value in enumerate(columns.get("role", ()))]
+    role = [read_role(value, where, row) for row, value in enumerate(columns.get("role", ()))]
     role = role or ["main"] * len(columns["score"])
     main, again, gold, training = ([row for row, value in enumerate(role) if value == r] for r in ROLES)
     if not main:
         raise StudyError(f"{source}: there are no ratings; expected one row for each, under a header")
-    names = [[_name(v, name, where, row) for row, v in enumerate(columns[name])] for name in COLUMNS[:3]]
+    names = [[read_name(v, name, where, row) for row, v in enumerate(columns[name])] for name in COLUMNS[:3]]
     scores = np.array([_score(value, where, row) for row, value in enumerate(columns["score"])])
     cells = list(zip(*names, strict=True))
     first = _first_rows(cells, main, where)
@@ -177,14 +177,13 @@ def make_ratings(
         item[main],
         method[main],
         scores[main],
-        milliseconds=_numbers(columns, "milliseconds", main, where),
-        position=_numbers(columns, "position", main, where),
+        milliseconds=read_numbers(columns, "milliseconds", main, where),
+        position=read_numbers(columns, "position", main, where),
         repeats=Repeats(rater[again], item[again], method[again], firsts, scores[again]),
         left_out=len(gold) + len(training),
     )
 
 
-Where = Callable[[int], str]
 Cell = tuple[str, ...]
 
 
@@ -212,92 +211,11 @@ def _told(cell: Cell) -> str:
     return f"rater {rater!r}, item {item!r}, method {method!r}"
 
 
-def _name(value: Any, column: str, where: Where, row: int) -> str:
-    name = "" if value is None else str(value).strip()
-    if not name:
-        raise StudyError(f"{where(row)}: the {column} is empty; expected a name")
-    return name
-
-
-def _role(value: Any, where: Where, row: int) -> str:
-    role = "main" if value is None or value == "" else str(value).strip()
-    if role not in ROLES:
-        raise StudyError(
-            f"{where(row)}: expected a role out of {', '.join(ROLES)}, got {role!r}; mend or drop it"
-        )
-    return role
-
-
 def _score(value: Any, where: Where, row: int) -> float:
-    number = _number(value)
+    number = as_number(value)
     if number not in SCORES:
         raise StudyError(
             f"{where(row)}: expected a score of 1, 2, 3, 4 or 5, got {value!r}; mend it, or leave the "
             "row out where there was no rating"
         )
     return number
-
-
-def _number(value: Any) -> float:
-    """The value as a number; NaN for what is none."""
-    try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _numbers(columns: Mapping[str, Sequence[Any]], name: str, rows: list[int], where: Where) -> FloatArray:
-    """An optional column of numbers ≥ 0; NaN where it is not there or empty."""
-    if name not in columns:
-        return np.full(len(rows), np.nan)
-    numbers = np.empty(len(rows))
-    for place, row in enumerate(rows):
-        value = columns[name][row]
-        numbers[place] = _number(value)
-        empty = value is None or value == "" or value != value
-        if not empty and not 0 <= numbers[place] < math.inf:
-            raise StudyError(
-                f"{where(row)}: expected a number in {name}, got {value!r}; mend it or leave it empty"
-            )
-    return numbers
-
-
-def _read_csv(path: Path) -> tuple[dict[str, list[str]], list[int]]:
-    """A CSV file's columns, and each row's line; the byte order mark of spreadsheets is taken."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            rows, lines = [], []
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise StudyError(
-                        f"{path}, line {reader.line_num}: expected {len(header)} values as in the header, "
-                        f"got {len(row)}; mend the line"
-                    )
-                rows.append(row)
-                lines.append(reader.line_num)
-    except (csv.Error, UnicodeError, OSError) as error:
-        raise StudyError(
-            f"{path}: expected CSV in UTF-8, got what cannot be read ({error}); save it so"
-        ) from error
-    if len(set(header)) != len(header):
-        raise StudyError(f"{path}: a column is there twice ({', '.join(header)}); expected each once")
-    return {name: [row[place] for row in rows] for place, name in enumerate(header)}, lines
-
-
-def _read_parquet(path: Path) -> dict[str, list[Any]]:
-    """A Parquet file's columns, those that are looked at."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        wanted = {*COLUMNS, "role", "milliseconds", "position"}
-        with pq.ParquetFile(path) as file:
-            here = [name for name in file.schema_arrow.names if name in wanted]
-            columns: dict[str, list[Any]] = file.read(columns=here).to_pydict()
-    except (pa.ArrowException, OSError) as error:
-        raise StudyError(f"{path}: expected a Parquet file, got what cannot be read ({error})") from error
-    return columns
