@@ -13,7 +13,9 @@ from lacbench.study.ratings import FloatArray, Ratings
 LEAST_CORRELATION = 0.30
 """Of the rule `leave-one-out-0.30`."""
 DEVIATIONS = 4
-"""Of the rule `median-4mad`: so many median absolute deviations below the median, unscaled."""
+"""Of the rule `median-4mad`: so many median absolute deviations below the median …"""
+NORMAL = 1.482602218505602
+"""… each scaled so that it is the standard deviation where correlations are normal."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def _check(
 
 def _median_4mad(scores: FloatArray, correlations: FloatArray) -> NDArray[np.bool_]:
     median = np.median(correlations)
-    limit = median - DEVIATIONS * np.median(np.abs(correlations - median))
+    limit = median - DEVIATIONS * NORMAL * np.median(np.abs(correlations - median))
     # Where raters are all but equal, rounding alone must flag nobody.
     return np.asarray(correlations < limit - 1e-9)
 
@@ -125,4 +127,5 @@ _RULES: dict[str, Callable[[FloatArray, FloatArray], NDArray[np.bool_]]] = {
 }
 RULES = ("none", *_RULES)
 """Screening rules: `none`; `median-4mad`: the correlation with the other raters is over 4 median absolute
-deviations below its median; `bt500`: ITU-R BT.500; `leave-one-out-0.30`: that correlation is below .30."""
+deviations (scaled to a standard deviation) below its median; `bt500`: ITU-R BT.500; `leave-one-out-0.30`: it is
+below .30."""
