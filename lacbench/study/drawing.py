@@ -1,7 +1,6 @@
 """How a study's figures are drawn and written: the style, the colours, PNG and SVG."""
 
 import io
-import math
 import threading
 import warnings
 from collections.abc import Callable, Sequence
@@ -101,14 +100,14 @@ def shades(count: int = 5) -> list[tuple[float, float, float]]:
     return [(float(red), float(green), float(blue)) for red, green, blue, _ in colors]
 
 
-def ink_on(color: tuple[float, float, float]) -> str:
+def ink_on(color: Sequence[float]) -> str:
     """Black or white, whichever has the greater contrast on an sRGB colour (WCAG 2.2, relative luminance)."""
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
     luminance = float(np.dot((0.2126, 0.7152, 0.0722), linear))
     return "#000000" if (luminance + 0.05) / 0.05 > 1.05 / (luminance + 0.05) else "#ffffff"
 
 
-def name_rows(axes: "Axes", names: Sequence[str], bold: str = "") -> None:
+def name_rows(axes: "Axes", names: Sequence[str], bold: str | None = None) -> None:
     """Names down the left side, from the top."""
     axes.set_yticks(range(len(names)), [shorten(name) for name in names])
     for label, name in zip(axes.get_yticklabels(), names, strict=True):
@@ -120,10 +119,3 @@ def name_rows(axes: "Axes", names: Sequence[str], bold: str = "") -> None:
 def shorten(name: str) -> str:
     """A name that fits beside a figure."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
-
-
-def told_p(p: float) -> str:
-    """A p-value as it is written: three digits, never 0."""
-    if math.isnan(p):
-        return "no p"
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -1,13 +1,18 @@
 """A study's figures: counts per score, differences with intervals, a rater × image map, rating times."""
 
 import math
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lacbench.study.drawing import PALETTE, Plot, ink_on, name_rows, shades, shorten, told_p
+from lacbench.study.analysis import MethodScore
+from lacbench.study.choices import Choices
+from lacbench.study.drawing import PALETTE, Plot, ink_on, name_rows, shades, shorten
+from lacbench.study.effects import Interval
 from lacbench.study.ratings import SCORES, FloatArray, IntArray, Ratings
+from lacbench.study.verdict import shown_p
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +23,7 @@ LABELS = ("bad", "poor", "fair", "good", "excellent")
 
 
 class Contrast(Protocol):
-    """A method compared with ours: of ratings (analysis.Comparison) or of choices (pairwise.Contrast)."""
+    """A method compared with ours: of ratings (`Comparison`) or of choices (`Preference`)."""
 
     @property
     def other(self) -> str:
@@ -29,49 +34,37 @@ class Contrast(Protocol):
         """Ours − the other."""
 
     @property
-    def interval(self) -> tuple[float, float]:
+    def interval(self) -> Interval | None:
         """Of the difference."""
 
     @property
-    def p_holm(self) -> float:
+    def p_holm(self) -> float | None:
         """One-sided p, adjusted for the number of comparisons."""
 
 
-def counts_plot(ratings: Ratings, ours: str = "") -> Plot:
-    """Figure 7 of the paper: how often each method was given each score, best mean above.
+def counts_plot(methods: Sequence[MethodScore], ours: str | None = None) -> Plot:
+    """Figure 7 of the paper: how often each method was given each score, in the order given, ours in bold.
 
     Bars are shares of a method's ratings, the middle of "fair" at 0; counts are written in.
     """
-    counts = count_scores(ratings)
-    means = counts @ np.array(SCORES) / counts.sum(axis=1)
-    order = sorted(range(len(counts)), key=lambda m: (-means[m], ratings.methods[m]))
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
-        for row, method in enumerate(order):
-            _draw_counts(axes, row, counts[method])
-            _beside(axes, row, f"{means[method]:.2f}")
+        for row, method in enumerate(methods):
+            _draw_counts(axes, row, np.array(method.counts))
+            _beside(axes, row, f"{method.mean:.2f}")
         _beside(axes, -0.72, "mean", color="#5a5a5f")
-        name_rows(axes, [ratings.methods[m] for m in order], ours)
+        name_rows(axes, [method.method for method in methods], ours)
         axes.axvline(0, color="#1c1c1e", linewidth=0.8, zorder=0)  # between the bars, not through counts
         axes.use_sticky_edges = False
         axes.margins(x=0.02)
         axes.xaxis.set_major_formatter(lambda x, _: f"{abs(x):.0%}")
         axes.set_xlabel("share of the method’s ratings, from the middle of “fair”")
-        _draw_scale(figure, axes)
+        _draw_scale(figure)
 
-    told = "; ".join(
-        f"{ratings.methods[m]}: {', '.join(map(str, counts[m]))}, mean {means[m]:.2f}" for m in order
-    )
+    told = "; ".join(f"{m.method}: {', '.join(map(str, m.counts))}, mean {m.mean:.2f}" for m in methods)
     alt = f"Ratings of 1 (bad), 2, 3, 4 and 5 (excellent) that each method was given. {told}."
-    return Plot("counts", "Ratings by score and method", alt, (8.0, 1.3 + 0.5 * len(order)), draw)
-
-
-def count_scores(ratings: Ratings) -> IntArray:
-    """(M, 5): how often each method was given 1, 2, 3, 4 and 5."""
-    counts = np.zeros((len(ratings.methods), len(SCORES)), np.int64)
-    np.add.at(counts, (ratings.method, ratings.score.astype(np.int64) - 1), 1)
-    return counts
+    return Plot("counts", "Ratings by score and method", alt, (8.0, 1.3 + 0.5 * len(methods)), draw)
 
 
 def _draw_counts(axes: "Axes", row: int, counts: IntArray) -> None:
@@ -100,7 +93,7 @@ def _beside(axes: "Axes", row: float, text: str, **style: Any) -> None:
     axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center_baseline", **style)
 
 
-def _draw_scale(figure: "Figure", axes: "Axes") -> None:
+def _draw_scale(figure: "Figure") -> None:
     """The scores' colours and what they are called."""
     from matplotlib.patches import Patch
 
@@ -113,15 +106,11 @@ def _draw_scale(figure: "Figure", axes: "Axes") -> None:
 
 
 def differences_plot(
-    ours: str,
-    contrasts: Sequence[Contrast],
-    label: str = "points of mean opinion score",
-    confidence: float = 0.95,
-    alpha: float = 0.05,
+    ours: str, contrasts: Sequence[Contrast], claimed: Collection[str], label: str, confidence: float
 ) -> Plot:
-    """Ours less each other method, with intervals, against 0; largest first.
+    """Ours less each other method, with intervals, against 0; the largest first.
 
-    A mark is filled where the one-sided p, adjusted by Holm's method, is below `alpha`.
+    Marks of the methods that ours is `claimed` to be above are filled; `label` is the difference's unit.
     """
     rows = sorted(contrasts, key=lambda c: (-c.difference, c.other))
 
@@ -129,27 +118,56 @@ def differences_plot(
         axes = figure.subplots()
         axes.axvline(0, color="#1c1c1e", linewidth=1)
         for row, contrast in enumerate(rows):
-            low, high = contrast.interval
-            fill = "#1c1c1e" if contrast.p_holm < alpha else "white"
+            low, high = contrast.interval or (contrast.difference,) * 2
+            fill = "#1c1c1e" if contrast.other in claimed else "white"
             axes.plot([low, high], [row, row], color="#3449a8", linewidth=2.2, solid_capstyle="butt")
             axes.plot(contrast.difference, row, "s", color="#1c1c1e", markerfacecolor=fill, markersize=6)
-            text = f"{contrast.difference:+.2f}  [{low:+.2f}, {high:+.2f}]  {told_p(contrast.p_holm)}"
-            _beside(axes, row, text.replace("-", "−"))
+            between = f"[{low:+.2f}, {high:+.2f}]" if contrast.interval else "no interval"
+            told = f"{contrast.difference:+.2f}  {between}  {shown_p(contrast.p_holm)}"
+            _beside(axes, row, told.replace("-", "−"))
         _beside(axes, -0.85, f"difference  [{confidence:.0%} interval]  Holm’s p", color="#5a5a5f")
         name_rows(axes, [contrast.other for contrast in rows])
         axes.margins(x=0.06)
         axes.grid(axis="x", color="#dedede", linewidth=0.6)
         axes.set_xlabel(f"{shorten(ours)} less the other method, {label}")
 
-    told = "; ".join(
-        f"{c.other}: {c.difference:+.2f}, from {c.interval[0]:+.2f} to {c.interval[1]:+.2f}" for c in rows
-    )
-    alt = f"{ours} less each other method, with {confidence:.0%} intervals. {told}."
-    title = f"Differences from {ours} with {confidence:.0%} intervals"
+    title = f"Differences from {ours}, with {confidence:.0%} intervals"
+    alt = f"{title}, {label}. {'; '.join(map(_told, rows))}."
     return Plot("differences", title, alt, (8.0, 1.1 + 0.36 * len(rows)), draw)
 
 
-def map_plot(ratings: Ratings, ours: str = "") -> Plot:
+def _told(contrast: Contrast) -> str:
+    between = ", from {:+.2f} to {:+.2f}".format(*contrast.interval) if contrast.interval else ""
+    return f"{contrast.other}: {contrast.difference:+.2f}{between}"
+
+
+def choices_plot(methods: Sequence[str], wins: IntArray) -> Plot:
+    """How often the row's method was chosen where the column's was shown too: (M, M), in the order given."""
+    together = wins + wins.T
+    shares = np.divide(wins, together, out=np.full(wins.shape, np.nan), where=together > 0)
+
+    def draw(figure: "Figure") -> None:
+        axes = figure.subplots()
+        image = axes.imshow(np.ma.masked_invalid(shares), PALETTE, aspect="auto", vmin=0, vmax=1)
+        for row, column in zip(*np.nonzero(together), strict=True):
+            ink = ink_on(tuple(image.to_rgba(shares[row, column])))
+            told = f"{shares[row, column]:.0%}\n{wins[row, column]} of {together[row, column]}"
+            axes.text(column, row, told, ha="center", va="center", color=ink, fontsize=8)
+        name_rows(axes, methods)
+        axes.set_ylim(len(methods) - 0.5, -0.5)
+        names = [textwrap.fill(shorten(name), 12) for name in methods]
+        axes.set_xticks(range(len(methods)), names)
+        axes.tick_params(axis="x", length=0, labelcolor="#1c1c1e")
+        axes.set(xlabel="… over this one, where both were shown", ylabel="this method was chosen …")
+        axes.spines["bottom"].set_visible(False)
+
+    pairs = [(a, b) for a in range(len(methods)) for b in range(a + 1, len(methods)) if together[a, b]]
+    told = "; ".join(f"{methods[a]} {wins[a, b]}, {methods[b]} {wins[b, a]}" for a, b in pairs)
+    alt = f"How often one method was chosen over another where both were shown. {told}."
+    return Plot("choices", "Choices between methods", alt, (8.0, 1.2 + 0.5 * len(methods)), draw)
+
+
+def map_plot(ratings: Ratings, ours: str | None = None) -> Plot:
     """Rater × image: ours less the mean of the other methods; without `ours`, the mean score of all.
 
     Raters and images are ordered by their means, the highest first; what nobody rated is hatched.
@@ -191,7 +209,7 @@ def map_plot(ratings: Ratings, ours: str = "") -> Plot:
     return Plot("map", f"Rater by image: {what}", alt, (8.0, min(height, 14.0)), draw)
 
 
-def _cells(ratings: Ratings, ours: str) -> FloatArray:
+def _cells(ratings: Ratings, ours: str | None) -> FloatArray:
     """(R, I): ours less the mean of the others, or the mean of all; NaN where there is nothing."""
     cube = ratings.cube()
     if not ours:
@@ -217,8 +235,8 @@ def _name_cells(axes: "Axes", raters: Sequence[str], images: int) -> None:
         spine.set_visible(False)
 
 
-def times_plot(ratings: Ratings, parts: int = 10) -> Plot:
-    """Seconds from picture to score: each rater's distribution, and the median over the session.
+def times_plot(ratings: Ratings | Choices, parts: int = 10) -> Plot:
+    """Seconds from picture to score or choice: each rater's distribution, and the median over the session.
 
     Needs times; positions where there are any. Raters are ordered by their medians, the quickest first.
     """
@@ -241,7 +259,7 @@ def times_plot(ratings: Ratings, parts: int = 10) -> Plot:
         _log_seconds(axes)
         step = -(-len(order) // 45)
         axes.set_yticks(range(0, len(order), step), [shorten(ratings.raters[r]) for r in order[::step]])
-        axes.set(ylim=(len(order) - 0.4, -0.6), xlabel="seconds a rating: quartiles, 5% and 95%")
+        axes.set(ylim=(len(order) - 0.4, -0.6), xlabel="seconds: quartiles, 5% and 95%")
         axes.grid(axis="x", color="#dedede", linewidth=0.6)
         for course in courses:
             course.plot(range(1, parts + 1), session, "o-", color="#3449a8", markersize=4)
@@ -250,7 +268,7 @@ def times_plot(ratings: Ratings, parts: int = 10) -> Plot:
 
     medians = [float(np.median(times[r])) for r in order]
     alt = (
-        f"Seconds from picture to score. Raters’ medians run from {medians[0]:.1f} to {medians[-1]:.1f} s, "
+        f"Seconds from picture to answer. Raters’ medians run from {medians[0]:.1f} to {medians[-1]:.1f} s, "
         f"the median of all ratings is {np.median(seconds):.1f} s."
     )
     return Plot("times", "Rating times", alt, (8.0, min(1.2 + 0.21 * max(len(order), 8), 14.0)), draw)
@@ -266,7 +284,7 @@ def _log_seconds(axes: "Axes") -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _over_session(ratings: Ratings, parts: int) -> FloatArray:
+def _over_session(ratings: Ratings | Choices, parts: int) -> FloatArray:
     """(parts,) median seconds of each part of the raters' sessions; NaN where none were told."""
     there = np.isfinite(ratings.milliseconds) & np.isfinite(ratings.position)
     place, rater = ratings.position[there], ratings.rater[there]

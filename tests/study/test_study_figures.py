@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from lacbench.errors import MissingError, StudyError
-from lacbench.study.drawing import Plot, ink_on, save_figures, shades, told_p
-from lacbench.study.figures import count_scores, counts_plot, differences_plot, map_plot, times_plot
+from lacbench.study.analysis import MethodScore, analyse
+from lacbench.study.drawing import Plot, ink_on, save_figures, shades
+from lacbench.study.figures import choices_plot, counts_plot, differences_plot, map_plot, times_plot
 from lacbench.study.ratings import Ratings, make_ratings
 
 from studies import simulated
@@ -32,6 +33,7 @@ CONTRASTS = [
     SimpleNamespace(other="near", difference=0.23, interval=(0.01, 0.45), p_holm=0.02),
     SimpleNamespace(other="far $x^2$", difference=0.6, interval=(0.3, 0.9), p_holm=0.0),
     SimpleNamespace(other="better", difference=-0.2, interval=(-0.6, 0.2), p_holm=0.8),
+    SimpleNamespace(other="same", difference=0.0, interval=None, p_holm=None),
 ]
 
 
@@ -73,41 +75,54 @@ def test_counts_can_be_read_on_their_colours(color: tuple[float, float, float]) 
     assert {"#000000": black, "#ffffff": white}[ink_on(color)] == max(black, white) >= 4.5
 
 
+def scored(ratings: Ratings) -> tuple[MethodScore, ...]:
+    return analyse(ratings).methods
+
+
 def test_every_count_is_written_and_every_method_named(ratings: Ratings) -> None:
-    counts = count_scores(ratings)
-    assert counts.sum() == len(ratings) and counts.shape == (6, 5)
-    assert counts[0, 2] == ((ratings.method == 0) & (ratings.score == 3)).sum()
-    plot = counts_plot(ratings, "ours")
+    plot = counts_plot(scored(ratings), "ours")
     said = texts(plot)
-    for name, row in zip(ratings.methods, counts, strict=True):
+    for m, name in enumerate(ratings.methods):
+        counts = [int((ratings.score[ratings.method == m] == score).sum()) for score in range(1, 6)]
         assert name in said
-        assert all(str(count) in said for count in row if count)
-        assert f"{name}: {', '.join(map(str, row))}, mean" in plot.alt
+        assert all(str(count) in said for count in counts if count)
+        assert f"{name}: {', '.join(map(str, counts))}, mean" in plot.alt
     names = [text for text in said if text in ratings.methods]
     means = {name: ratings.score[ratings.method == m].mean() for m, name in enumerate(ratings.methods)}
     assert names == sorted(names, key=lambda name: -means[name])
 
 
 def test_narrow_counts_do_not_lie_on_one_another() -> None:
-    columns = {"rater": [f"r{n}" for n in range(300)], "item": ["a"] * 300, "method": ["m"] * 300,
-               "score": [1, 2, 2] + [3] * 292 + [4, 4, 4, 5, 5]}  # fmt: skip
-    svg = ElementTree.fromstring(counts_plot(make_ratings(columns)).render("svg"))
+    svg = ElementTree.fromstring(counts_plot([method("m", (1, 2, 292, 3, 2))]).render("svg"))
     small = [node for node in svg.iter(f"{SVG}text") if "7px" in node.get("style", "")]
     assert [node.text for node in small] == ["1", "2", "3", "2"]
     across = [float(node.get("x", "nan")) for node in small]
     assert min(np.diff(across)) > 7
 
 
+def method(name: str, counts: tuple[int, ...]) -> MethodScore:
+    return MethodScore(name, sum(counts), 0, counts, 3.0, 1.0, None)
+
+
 def test_differences_stand_against_zero_with_their_intervals() -> None:
-    plot = differences_plot("ours", CONTRASTS)
+    plot = differences_plot("ours", CONTRASTS, ("near", "far $x^2$"), "points", 0.95)
     said = texts(plot)
-    assert [text for text in said if text in ("near", "far $x^2$", "better")] == [
-        "far $x^2$",
-        "near",
-        "better",
-    ]
-    assert "+0.60  [+0.30, +0.90]  p < 0.001" in said and "−0.20  [−0.60, +0.20]  p = 0.800" in said
-    assert "better: -0.20, from -0.60 to +0.20" in plot.alt
+    names = ["far $x^2$", "near", "better", "same"]
+    assert [text for text in said if text in names] == [*names[:2], "same", "better"]
+    rows = {"+0.60  [+0.30, +0.90]  < .0001", "−0.20  [−0.60, +0.20]  .8000", "+0.00  no interval  –"}
+    assert rows <= set(said)
+    assert "better: -0.20, from -0.60 to +0.20" in plot.alt and "same: +0.00;" in plot.alt
+    filled = plot.render("svg").decode().count("fill: #ffffff; stroke: #1c1c1e")
+    assert differences_plot("ours", CONTRASTS, (), "points", 0.95).render("svg") != plot.render("svg")
+    assert filled == 2
+
+
+def test_choices_are_shown_as_shares_with_their_counts() -> None:
+    wins = np.array([[0, 30, 7], [10, 0, 0], [0, 0, 0]])
+    plot = choices_plot(("ours", "second", "third"), wins)
+    said = texts(plot)
+    assert {"75%", "30 of 40", "25%", "10 of 40", "100%", "7 of 7", "0%", "0 of 7"} <= set(said)
+    assert "ours 30, second 10; ours 7, third 0." in plot.alt
 
 
 def test_the_map_shows_each_cell_once_and_leaves_gaps(ratings: Ratings) -> None:
@@ -145,10 +160,9 @@ def test_the_same_data_give_the_same_bytes(ratings: Ratings, tmp_path: Path) -> 
     rows = list(range(len(simulated(missing=0.1)["score"])))
     np.random.default_rng(1).shuffle(rows)
     other = make_ratings({k: [v[r] for r in rows] for k, v in simulated(missing=0.1).items()})
-    for maker in (counts_plot, map_plot):
-        one, two = (
-            save_figures(tmp_path / str(n), [maker(r, "ours")]) for n, r in enumerate((ratings, other))
-        )
+    for maker in (lambda r: counts_plot(scored(r)), lambda r: map_plot(r, "ours")):
+        plots = [maker(each) for each in (ratings, other)]
+        one, two = (save_figures(tmp_path / str(n), [plot]) for n, plot in enumerate(plots))
         assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
     names = {path.name for path in one}
     assert names == {"map.png", "map.svg"}
@@ -160,14 +174,14 @@ def test_the_same_data_give_the_same_bytes(ratings: Ratings, tmp_path: Path) -> 
 def test_settings_of_the_process_stay_as_they_were(ratings: Ratings) -> None:
     with matplotlib.rc_context({"font.size": 31, "text.parse_math": True}):
         before = dict(matplotlib.rcParams)
-        bold = counts_plot(ratings).render("svg")
+        drawn = counts_plot(scored(ratings)).render("svg")
         assert dict(matplotlib.rcParams) == before
-    assert bold == counts_plot(ratings).render("svg")
+    assert drawn == counts_plot(scored(ratings)).render("svg")
 
 
 def test_names_in_any_script_and_of_any_length_are_drawn() -> None:
-    columns = simulated(raters=2, items=3, methods=("a" * 60, "方法 <b>&"))
-    said = texts(counts_plot(make_ratings(columns), "方法 <b>&"))
+    names = ("a" * 60, "方法 <b>&")
+    said = texts(counts_plot([method(name, (1, 2, 3, 2, 1)) for name in names], names[1]))
     assert "a" * 27 + "…" in said and "方法 <b>&" in said
 
 
@@ -176,16 +190,7 @@ def test_an_unknown_method_is_named(ratings: Ratings) -> None:
         map_plot(ratings, "nobody")
 
 
-def test_p_values_are_never_nought() -> None:
-    assert [told_p(p) for p in (0.0, 0.0123, 1.0, float("nan"))] == [
-        "p < 0.001",
-        "p = 0.012",
-        "p = 1.000",
-        "no p",
-    ]
-
-
 def test_without_matplotlib_it_names_the_extra(ratings: Ratings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(MissingError, match=r"pip install 'lacbench\[study\]'"):
-        differences_plot("ours", CONTRASTS).render("png")
+        map_plot(ratings).render("png")
