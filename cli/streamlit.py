@@ -1,4 +1,4 @@
-"""Starting a Streamlit page as this very process; the command line's own, since pages are part of commands."""
+"""Starting a Streamlit page as this very process, for every command that shows one."""
 
 import importlib.util
 import os
