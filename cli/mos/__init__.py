@@ -2,12 +2,14 @@
 
 import click
 
+from lacbench.cli.mos.plan import plan
+
 
 @click.group()
 def mos() -> None:
     """A blind rating study of colorized line arts (mean opinion score, MOS)."""
 
 
-COMMANDS: tuple[click.Command, ...] = ()
+COMMANDS: tuple[click.Command, ...] = (plan,)
 for command in COMMANDS:
     mos.add_command(command)
