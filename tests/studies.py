@@ -1,66 +1,73 @@
-"""Studies for tests."""
+"""Makers of small rating studies."""
 
-import itertools
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 
-METHODS = ("ours", "second", "third", "fourth", "fifth", "sixth")
+from lacbench.images import write_png
+from lacbench.records import Dataset
+from lacbench.study.create import create_study
+from lacbench.study.session import Sitting, Study
+
+from made import build, draw_figure
+
+METHODS = ("ours", "grey-floor", "noisy")
+"""Names that no page may show."""
 
 
-def simulated(
-    seed: int = 0,
-    raters: int = 8,
-    items: int = 20,
+def coloured(folder: Path, items: int = 5, methods: tuple[str, ...] = METHODS, size: int = 96) -> Dataset:
+    """A data set with `items` line arts in `folder/data`, and each method's outputs in `folder/outputs/<name>`."""
+    for seed in range(2):
+        write_png(folder / f"art/illustrations/{seed}.png", draw_figure(seed)[0])
+    for seed in range(100, 100 + items):
+        write_png(folder / f"art/linearts/{seed}.png", draw_figure(seed)[1])
+    dataset = build(folder / "art", folder / "data")
+    assert len(dataset.linearts) == items
+    random = np.random.default_rng(1)
+    for number, method in enumerate(methods):
+        for member in dataset.linearts:
+            image = random.integers(0, 256, (size, size, 3), dtype=np.uint8) // (number + 1)
+            write_png(folder / f"outputs/{method}/{member.record.sha256}.png", image.astype(np.uint8))
+    return dataset
+
+
+def study_file(
+    folder: Path,
+    ratings: str = "raters = 3",
+    extra: str = "",
     methods: tuple[str, ...] = METHODS,
-    gap: float = 0.3,
-    missing: float = 0.0,
-) -> dict[str, list[Any]]:
-    """Columns of ratings with rater, taste and image effects; each method is `gap` worse than the one before.
+    size: int = 64,
+) -> Path:
+    """A study file in `folder` on what `coloured` made there."""
+    outputs = "\n".join(f'{method} = "outputs/{method}"' for method in methods)
+    path = folder / "study.toml"
+    path.write_text(
+        f'name = "drawn"\nseed = 1\ndata = "data"\n{extra}\n[methods]\n{outputs}\n[items]\nsize = {size}\n'
+        f"[ratings]\nminimum_viewing_ms = 0\n{ratings}\n"
+    )
+    return path
 
-    Two in a hundred are rated twice; times fall over the session.
+
+def make_study(
+    folder: Path,
+    ratings: str = "raters = 3",
+    extra: str = "",
+    items: int = 5,
+    methods: tuple[str, ...] = METHODS,
+) -> Study:
+    """A small study in `folder/study`, opened: `items` line arts of three methods for three raters.
+
+    `ratings`: lines of the study file's [ratings]; `extra`: lines before its first table, or whole tables
+    that belong there.
     """
-    random = np.random.default_rng(seed)
-    lenient, easy = random.normal(0, 0.4, raters), random.normal(0, 0.39, (items, len(methods)))
-    taste = random.normal(0, 0.23, (raters, len(methods)))
-    rows: list[tuple[Any, ...]] = []
-    for r in range(raters):
-        cells = [divmod(int(c), len(methods)) for c in random.permutation(items * len(methods))]
-        for position, (i, m) in enumerate(c for c in cells if random.random() >= missing):
-            truth = 3.6 - gap * m + lenient[r] + taste[r, m] + easy[i, m]
-            times = random.lognormal(7.8 - 0.005 * position + 0.3 * lenient[r], 0.5, 2)
-            scores = np.clip(np.rint(truth + random.normal(0, 0.65, 2)), 1, 5).astype(int)
-            for n, role in enumerate(["main", "repeat"][: 1 + (random.random() < 0.02)]):
-                names = (f"rater-{r + 1:02}", f"item-{i:03}", methods[m])
-                rows.append((*names, int(scores[n]), role, float(times[n]), position + n * items))
-    columns = ("rater", "item", "method", "score", "role", "milliseconds", "position")
-    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+    coloured(folder, items, methods)
+    return create_study(study_file(folder, ratings, extra, methods), folder / "study")
 
 
-def chosen(
-    seed: int = 0,
-    truth: tuple[float, ...] = (1.0, 0.5, 0.0, -0.5),
-    raters: int = 8,
-    items: int = 15,
-    shown: int = 2,
-    share: float = 1.0,
-    spread: float = 0.0,
-) -> dict[str, list[Any]]:
-    """Columns of choices by Luce's model among methods of true log strengths; `spread`: of tastes and images.
-
-    Every rater sees a `share` of all sets of methods on all items.
-    """
-    random = np.random.default_rng(seed)
-    taste, easy = (random.normal(0, spread, (n, len(truth))) for n in (raters, items))
-    rows: list[tuple[str, ...]] = []
-    for r, i, places in itertools.product(
-        range(raters), range(items), itertools.combinations(range(len(truth)), shown)
-    ):
-        if random.random() < share:
-            order = random.permutation(places)
-            utility = [truth[m] + taste[r, m] + easy[i, m] + random.gumbel() for m in order]
-            names = [METHODS[m] for m in order]
-            best = names[int(np.argmax(utility))]
-            rows.append((f"rater-{r + 1:02}", f"item-{i:03}", *names, *[""] * (3 - shown), best))
-    columns = ("rater", "item", "first", "second", "third", "best")
-    return {name: list(values) for name, values in zip(columns, zip(*rows, strict=True), strict=True)}
+def rate_all(sitting: Sitting, score: int = 3, milliseconds: int = 1000, until: int | None = None) -> int:
+    """Answer one trial after the other, all or `until` so many; returns how many."""
+    count = 0
+    while (until is None or count < until) and (trial := sitting.trial()):
+        assert sitting.rate(f"{trial.key}-{count}", trial.key, score, milliseconds)
+        count += 1
+    return count

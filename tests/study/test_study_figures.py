@@ -17,7 +17,7 @@ from lacbench.study.drawing import Plot, ink_on, save_figures, shades
 from lacbench.study.figures import choices_plot, counts_plot, differences_plot, map_plot, times_plot
 from lacbench.study.ratings import Ratings, make_ratings
 
-from studies import simulated
+from opinions import simulated
 
 SIMULATIONS = {
     "grey": [[0.2126, 0.7152, 0.0722]] * 3,

@@ -19,7 +19,7 @@ from lacbench.study.bradley_terry import fit, strengths
 from lacbench.study.choices import Choices, make_choices, read_choices
 from lacbench.study.pairwise import compare
 
-from studies import METHODS, chosen
+from opinions import METHODS, chosen
 
 
 def duel(won: int, lost: int) -> dict[str, list[Any]]:
