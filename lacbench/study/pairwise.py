@@ -15,6 +15,8 @@ from lacbench.study.choices import Choices
 from lacbench.study.effects import Interval
 from lacbench.study.measures import holm
 from lacbench.study.ratings import FloatArray, IntArray
+from lacbench.study.verdict import _listed as listed
+from lacbench.study.verdict import beats_all, claimed, shown_p
 
 DRAWS = 2000
 """Samples of the bootstrap."""
@@ -260,3 +262,34 @@ def _notes(choices: Choices, samples: FloatArray, alpha: float) -> tuple[str, ..
             "ours, and are left out of intervals."
         )
     return tuple(notes)
+
+
+def verdict(tournament: Tournament) -> str:
+    """What is shown and what is not, in a few sentences, and no more than the figures say."""
+    ours, level = tournament.ours, f"{1 - tournament.confidence:.2g}".removeprefix("0")
+    if ours is None:
+        return "No method was named as ours, so nothing was tested."
+    above = claimed(tournament)
+    rest = [c.other for c in tournament.comparisons if c.other not in above and c.p is not None]
+    told = []
+    if beats_all(tournament) and len(above) > 1:
+        p = f"the largest one-sided p is {shown_p(tournament.beats_all_p)}"
+        told.append(
+            f"{ours} is preferred to each of the {len(above)} other methods: {p}, at the level {level}."
+        )
+    elif above:
+        ps = [c.p_holm for c in tournament.comparisons if c.other in above and c.p_holm is not None]
+        kind = "one-sided p" if len(tournament.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
+        told.append(
+            f"{ours} is preferred to {listed(above)}: {kind} {shown_p(max(ps))}, at the level {level}."
+        )
+    if rest:
+        names = listed(rest, last="or")
+        told.append(
+            f"That {ours} is preferred to {names} is not shown, which does not mean that it is not so."
+        )
+    if any(c.p is None for c in tournament.comparisons):
+        told.append("There are too few choices for a test.")
+    if above:
+        told.append("Raters and line arts are taken for samples of others like them.")
+    return " ".join(told)

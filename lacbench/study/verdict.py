@@ -1,9 +1,13 @@
 """What the figures of an analysis come to, in plain words, and no more than they say."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lacbench.study.analysis import Analysis, Comparison
 from lacbench.study.effects import Interval
+
+if TYPE_CHECKING:
+    from lacbench.study.pairwise import Tournament
 
 
 def verdict(analysis: Analysis) -> str:
@@ -21,7 +25,7 @@ def verdict(analysis: Analysis) -> str:
     return told
 
 
-def claimed(analysis: Analysis) -> tuple[str, ...]:
+def claimed(analysis: "Analysis | Tournament") -> tuple[str, ...]:
     """The methods that ours is shown to be rated above, at the level 1 − confidence.
 
     All of them where the test of the whole claim says so (`beats_all_p`), else those whose p, adjusted by
@@ -33,7 +37,7 @@ def claimed(analysis: Analysis) -> tuple[str, ...]:
     return tuple(c.other for c in analysis.comparisons if c.p_holm is not None and c.p_holm <= level)
 
 
-def beats_all(analysis: Analysis) -> bool:
+def beats_all(analysis: "Analysis | Tournament") -> bool:
     """Whether ours is shown to be rated above every other method."""
     return analysis.beats_all_p is not None and analysis.beats_all_p <= 1 - analysis.confidence
 
