@@ -16,7 +16,7 @@ METHODS = ("ours", "grey-floor", "noisy")
 
 
 def coloured(folder: Path, items: int = 5, methods: tuple[str, ...] = METHODS, size: int = 96) -> Dataset:
-    """A data set with `items` line arts in `folder/data`, and each method's outputs in `folder/outputs/<name>`."""
+    """A data set of `items` line arts, `folder/data`, and methods' outputs, `folder/outputs/<name>`."""
     for seed in range(2):
         write_png(folder / f"art/illustrations/{seed}.png", draw_figure(seed)[0])
     for seed in range(100, 100 + items):
