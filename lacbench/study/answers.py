@@ -8,6 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from lacbench.study.choices import PLACES
 from lacbench.study.store import assignment, item, rater, rating, shown, stimulus
 
 
@@ -151,8 +152,6 @@ def _progress(
 
 Table = dict[str, list[Any]]
 """Columns by name, all of one length."""
-PLACES = ("first", "second", "third")
-"""Columns of what was shown, in order of place, where raters choose the best."""
 
 
 def as_table(answers: Sequence[Answer], shown: int = 1) -> Table:

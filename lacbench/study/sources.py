@@ -1,12 +1,10 @@
 """Where an analysis takes its table from: a study's folder, or a file of ratings or choices."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lacbench.study import choices, ratings
-from lacbench.study.answers import Answer
 from lacbench.study.choices import PLACES, Choices, make_choices
 from lacbench.study.folder import Study
 from lacbench.study.ratings import Ratings, make_ratings
@@ -49,7 +47,7 @@ def load_source(path: Path, peek: str = "") -> Source:
     if path.is_dir():
         with Study.open(path) as study:
             return of_study(study, peek)
-    columns, where = read_table(path, (*ratings.COLUMNS, *choices.COLUMNS, *PLACES, *OPTIONAL))
+    columns, where = read_table(path, (*ratings.COLUMNS, *choices.COLUMNS, *PLACES[2:], *OPTIONAL))
     make = make_choices if "best" in columns else make_ratings
     return Source(path.name, make(columns, where, str(path)))
 
@@ -57,11 +55,11 @@ def load_source(path: Path, peek: str = "") -> Source:
 def of_study(study: Study, peek: str = "") -> Source:
     """A study's answers so far. Raises StudyError as `load_source`."""
     is_open = not study.closed
-    answers = study.peek(peek) if is_open and peek else study.answers()
-    pairwise = study.design.ratings.mode == "pairwise"
+    columns = study.peek(peek) if is_open and peek else study.table()
+    make = make_choices if "best" in columns else make_ratings
     return Source(
         name=study.name,
-        table=tabulate(answers, pairwise, f"the study {study.name!r}"),
+        table=make(columns, source=f"the study {study.name!r}"),
         open=is_open,
         events=tuple(study.events()),
         rule=study.design.screening.rule,
@@ -69,16 +67,3 @@ def of_study(study: Study, peek: str = "") -> Source:
         seed=study.design.seed,
         study=True,
     )
-
-
-def tabulate(answers: Sequence[Answer], pairwise: bool, source: str) -> Ratings | Choices:
-    """Answers as a table. Raises StudyError where there are none; `source` names them."""
-    names = ("rater", "item", "role", "milliseconds", "position")
-    columns: dict[str, list[Any]] = {name: [getattr(answer, name) for answer in answers] for name in names}
-    if not pairwise:
-        columns |= {"method": [a.methods[0] for a in answers], "score": [a.score for a in answers]}
-        return make_ratings(columns, source=source)
-    for place, name in enumerate(PLACES):
-        columns[name] = [a.methods[place] if place < len(a.methods) else "" for a in answers]
-    columns["best"] = [a.methods[a.score - 1] for a in answers]
-    return make_choices(columns, source=source)
