@@ -9,6 +9,7 @@ import numpy as np
 
 from lacbench.study.analysis import MethodScore
 from lacbench.study.choices import Choices
+from lacbench.study.design import LABELS
 from lacbench.study.drawing import PALETTE, Plot, ink_on, name_rows, shades, shorten
 from lacbench.study.effects import Interval
 from lacbench.study.ratings import SCORES, FloatArray, IntArray, Ratings
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LABELS = ("bad", "poor", "fair", "good", "excellent")
-"""What the scores 1–5 are called."""
+EM = "\N{EM SPACE}"
+"""Parts columns: more than one common space is none in SVG."""
 
 
 class Contrast(Protocol):
@@ -97,7 +98,7 @@ def _draw_scale(figure: "Figure") -> None:
     """The scores' colours and what they are called."""
     from matplotlib.patches import Patch
 
-    names = [f"{score:.0f} {label}" for score, label in zip(SCORES, LABELS, strict=True)]
+    names = [f"{score:.0f} {label.lower()}" for score, label in zip(SCORES, LABELS, strict=True)]
     patches = [
         Patch(facecolor=color, edgecolor="#8b8b92", linewidth=0.5, label=name)
         for color, name in zip(shades(), names, strict=True)
@@ -108,32 +109,32 @@ def _draw_scale(figure: "Figure") -> None:
 def differences_plot(
     ours: str, contrasts: Sequence[Contrast], claimed: Collection[str], label: str, confidence: float
 ) -> Plot:
-    """Ours less each other method, with intervals, against 0; the largest first.
+    """Ours less each other method, with intervals, against 0, in the order given.
 
     Marks of the methods that ours is `claimed` to be above are filled; `label` is the difference's unit.
     """
-    rows = sorted(contrasts, key=lambda c: (-c.difference, c.other))
 
     def draw(figure: "Figure") -> None:
         axes = figure.subplots()
         axes.axvline(0, color="#1c1c1e", linewidth=1)
-        for row, contrast in enumerate(rows):
+        for row, contrast in enumerate(contrasts):
             low, high = contrast.interval or (contrast.difference,) * 2
             fill = "#1c1c1e" if contrast.other in claimed else "white"
             axes.plot([low, high], [row, row], color="#3449a8", linewidth=2.2, solid_capstyle="butt")
             axes.plot(contrast.difference, row, "s", color="#1c1c1e", markerfacecolor=fill, markersize=6)
             between = f"[{low:+.2f}, {high:+.2f}]" if contrast.interval else "no interval"
-            told = f"{contrast.difference:+.2f}  {between}  {shown_p(contrast.p_holm)}"
-            _beside(axes, row, told.replace("-", "−"))
-        _beside(axes, -0.85, f"difference  [{confidence:.0%} interval]  Holm’s p", color="#5a5a5f")
-        name_rows(axes, [contrast.other for contrast in rows])
+            told = f"{contrast.difference:+.2f}", between, shown_p(contrast.p_holm)
+            _beside(axes, row, EM.join(told).replace("-", "−"))
+        head = "difference", f"[{confidence:.0%} interval]", "Holm’s p"
+        _beside(axes, -0.85, EM.join(head), color="#5a5a5f")
+        name_rows(axes, [contrast.other for contrast in contrasts])
         axes.margins(x=0.06)
         axes.grid(axis="x", color="#dedede", linewidth=0.6)
         axes.set_xlabel(f"{shorten(ours)} less the other method, {label}")
 
     title = f"Differences from {ours}, with {confidence:.0%} intervals"
-    alt = f"{title}, {label}. {'; '.join(map(_told, rows))}."
-    return Plot("differences", title, alt, (8.0, 1.1 + 0.36 * len(rows)), draw)
+    alt = f"{title}, {label}. {'; '.join(map(_told, contrasts))}."
+    return Plot("differences", title, alt, (8.0, 1.1 + 0.36 * len(contrasts)), draw)
 
 
 def _told(contrast: Contrast) -> str:

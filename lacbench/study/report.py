@@ -1,8 +1,9 @@
 """`lacbench mos report`: one self-contained page of what raters said, and what it shows."""
 
 import base64
+import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,24 +35,31 @@ class Findings:
     """What a source shows."""
 
     source: Source
-    result: Analysis | Tournament
+    everybody: Analysis | Tournament
     """Of ratings, or of choices."""
+    result: Analysis | Tournament
+    """What the verdict follows: without flagged raters, where the study stated that beforehand."""
     verdict: str
     """In plain words."""
     plots: tuple[Plot, ...]
-    """Its figures."""
+    """Figures of `result`."""
 
     @property
-    def main(self) -> Analysis | Tournament:
-        """What the verdict follows: without flagged raters, where the study stated that beforehand."""
-        if isinstance(self.result, Analysis) and self.source.exclude and self.result.with_screening:
-            return self.result.with_screening
-        return self.result
+    def beside(self) -> Analysis | Tournament | None:
+        """What the verdict does not follow: all raters, or all but the flagged ones; None where nobody is."""
+        if self.result is not self.everybody:
+            return self.everybody
+        return self.everybody.with_screening if isinstance(self.everybody, Analysis) else None
 
     def as_json(self) -> dict[str, Any]:
-        """As plain values for `json.dumps`."""
+        """As plain values for `json.dumps`: the analysis of everybody, and the verdict."""
         events = [dict(event) for event in self.source.events]
-        return {**self.result.as_json(), "verdict": self.verdict, "open": self.source.open, "events": events}
+        return {
+            **self.everybody.as_json(),
+            "verdict": self.verdict,
+            "open": self.source.open,
+            "events": events,
+        }
 
 
 def find(
@@ -79,11 +87,16 @@ def find(
     """
     table = source.table
     if isinstance(table, Choices):
-        result = compare(table, ours, confidence=confidence, seed=seed, alpha=alpha)
-        return Findings(source, result, verdict_of_choices(result), _plots_of_choices(table, result))
+        found = compare(table, ours, confidence=confidence, seed=seed, alpha=alpha)
+        return Findings(source, found, found, verdict_of_choices(found), _plots_of_choices(table, found))
     stated = source.rule if source.rule != "none" else None
-    analysis = analyse(table, ours, confidence=confidence, screening=rule or stated or DEFAULT_RULE)
-    return Findings(source, analysis, _verdict(source, analysis), _plots_of_ratings(table, analysis))
+    everybody = analyse(table, ours, confidence=confidence, screening=rule or stated or DEFAULT_RULE)
+    without = everybody.with_screening
+    if not (without and source.exclude and everybody.rule == stated):
+        plots = _plots_of_ratings(table, everybody)
+        return Findings(source, everybody, everybody, verdict(everybody), plots)
+    plots = _plots_of_ratings(table.without(everybody.excluded), without)
+    return Findings(source, everybody, without, _verdict_without(everybody, without), plots)
 
 
 def write_report(path: Path, findings: Findings) -> Path:
@@ -91,11 +104,12 @@ def write_report(path: Path, findings: Findings) -> Path:
 
     Raises MissingError where Jinja or Matplotlib is not installed, OutputError where it cannot be written.
     """
-    source, result = findings.source, findings.main
+    source, result = findings.source, findings.result
     page = load_template("study.html.j2").render(
         source=source,
         verdict=findings.verdict,
-        everybody=findings.result,
+        everybody=findings.everybody,
+        beside=findings.beside,
         result=result,
         pairwise=isinstance(result, Tournament),
         claimed=claimed(result) if result.ours else (),
@@ -110,21 +124,14 @@ def write_report(path: Path, findings: Findings) -> Path:
     return path
 
 
-def _verdict(source: Source, analysis: Analysis) -> str:
-    """The verdict, which follows what the study stated of flagged raters beforehand."""
-    without = analysis.with_screening
-    if not source.exclude or not without:
-        return verdict(analysis)
-    told = f"As stated beforehand, without the raters that the rule {analysis.rule} flags: {verdict(without)}"
-    same = claimed(without) == claimed(analysis)
-    return f"{told} {'The same is shown with everybody.' if same else f'With everybody: {_alone(analysis)}'}"
-
-
-def _alone(analysis: Analysis) -> str:
-    """The verdict on all raters alone."""
-    from dataclasses import replace
-
-    return verdict(replace(analysis, with_screening=None))
+def _verdict_without(everybody: Analysis, without: Analysis) -> str:
+    """The verdict without flagged raters, who are left out as was stated beforehand, and whether it matters."""
+    told = (
+        f"As stated beforehand, without the raters that the rule {everybody.rule} flags: {verdict(without)}"
+    )
+    if claimed(without) == claimed(everybody):
+        return f"{told} The same is shown with everybody."
+    return f"{told} With everybody: {verdict(replace(everybody, with_screening=None))}"
 
 
 def _plots_of_ratings(ratings: Ratings, analysis: Analysis) -> tuple[Plot, ...]:
@@ -171,10 +178,10 @@ def _plans(ratings: Ratings, ours: str | None) -> tuple[tuple[Plan, ...], ...]:
 
 def _steps(findings: Findings) -> Sequence[tuple[str, str]]:
     """Commands that give the same figures again, each with a comment."""
-    source, result = findings.source, findings.result
-    ours = f" --ours {_quoted(result.ours)}" if result.ours else ""
+    source, result = findings.source, findings.everybody
+    ours = f" --ours {shlex.quote(result.ours)}" if result.ours else ""
     options = f" --confidence {result.confidence:g}" if result.confidence != 0.95 else ""
-    file = _quoted(source.name)
+    file = shlex.quote(source.name)
     steps = []
     if source.study:
         file = "ratings.parquet"
@@ -186,9 +193,3 @@ def _steps(findings: Findings) -> Sequence[tuple[str, str]]:
         options += f" --seed {result.seed}" + (f" --regularise {result.alpha:g}" if result.alpha else "")
     steps.append((f"lacbench mos report {file}{ours}{options} -o mos.html", "this page"))
     return steps
-
-
-def _quoted(word: str | None) -> str:
-    import shlex
-
-    return shlex.quote(word or "")
