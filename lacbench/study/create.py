@@ -101,8 +101,8 @@ def _drawn(design: Design, dataset: Dataset) -> tuple[list[str], list[str]]:
     if len(items) < (design.items.draw or 0) or len(training) < design.ratings.training or not items:
         raise StudyError(
             f"{dataset.folder} has {len(there)} line arts; expected "
-            f"{design.items.draw or max(len(items), 2)} for the study and {design.ratings.training} others for "
-            "training; draw fewer, or add some"
+            f"{design.items.draw or max(len(items), 2)} for the study and {design.ratings.training} others "
+            "for training; draw fewer, or add some"
         )
     return items, training
 

@@ -121,7 +121,7 @@ def _handed_out(study: Study, connection: sa.Connection, rater: int, name: str, 
 
 
 def qr_text(link: str) -> str:
-    """The link's QR code in block characters, for a terminal; dark on light, two rows a line."""
+    """The link's QR code in block characters, two rows a line, for a terminal that is light on dark."""
     text = io.StringIO()
     segno.make(link, error="m", micro=False).terminal(text, compact=True)
     return text.getvalue()

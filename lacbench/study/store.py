@@ -219,7 +219,7 @@ def database_url(url: str) -> sa.URL:
     if not re.fullmatch(r"postgres(ql)?(\+psycopg)?", parsed.drivername):
         raise StudyError(
             "the study's database cannot be used: expected a URL like postgresql://user@host/database, got "
-            f"one of kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the study's folder"
+            f"one of kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the folder"
         )
     return parsed.set(drivername="postgresql+psycopg")
 
