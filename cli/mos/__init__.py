@@ -2,6 +2,7 @@
 
 import click
 
+from lacbench.cli.mos.plan import plan
 from lacbench.cli.mos.serve import serve
 
 
@@ -10,6 +11,6 @@ def mos() -> None:
     """A blind rating study of colorized line arts (mean opinion score, MOS)."""
 
 
-COMMANDS: tuple[click.Command, ...] = (serve,)
+COMMANDS: tuple[click.Command, ...] = (plan, serve)
 for command in COMMANDS:
     mos.add_command(command)

@@ -1,0 +1,90 @@
+"""What the figures of an analysis come to, in plain words, and no more than they say."""
+
+from collections.abc import Sequence
+
+from lacbench.study.analysis import Analysis, Comparison
+from lacbench.study.effects import Interval
+
+
+def verdict(analysis: Analysis) -> str:
+    """A few sentences: what is shown, what is not, and whether it holds without raters who are flagged."""
+    if analysis.ours is None:
+        return "No method was named as ours, so nothing was tested."
+    told = _claims(analysis)
+    if analysis.with_screening:
+        raters = _listed(analysis.excluded)
+        without = f"without {raters}, whom the rule {analysis.rule} flags"
+        if claimed(analysis.with_screening) == claimed(analysis):
+            told += f" The same is shown {without}."
+        else:
+            told += f" This changes {without}: {_claims(analysis.with_screening)}"
+    return told
+
+
+def claimed(analysis: Analysis) -> tuple[str, ...]:
+    """The methods that ours is shown to be rated above, at the level 1 − confidence.
+
+    All of them where the test of the whole claim says so (`beats_all_p`), else those whose p, adjusted by
+    Holm, does.
+    """
+    level = 1 - analysis.confidence
+    if beats_all(analysis):
+        return tuple(c.other for c in analysis.comparisons)
+    return tuple(c.other for c in analysis.comparisons if c.p_holm is not None and c.p_holm <= level)
+
+
+def beats_all(analysis: Analysis) -> bool:
+    """Whether ours is shown to be rated above every other method."""
+    return analysis.beats_all_p is not None and analysis.beats_all_p <= 1 - analysis.confidence
+
+
+def shown_p(p: float | None) -> str:
+    """A p as it is printed."""
+    if p is None:
+        return "–"
+    return "< .0001" if p < 0.0001 else f"{p:.4f}".removeprefix("0")
+
+
+def _claims(analysis: Analysis) -> str:
+    """What is shown and what is not."""
+    ours, level = analysis.ours, f"{1 - analysis.confidence:.2g}".removeprefix("0")
+    above = set(claimed(analysis))
+    shown = [c for c in analysis.comparisons if c.other in above]
+    rest = [c for c in analysis.comparisons if c.other not in above]
+    told = []
+    if beats_all(analysis) and len(shown) > 1:
+        p = f"the largest one-sided p is {shown_p(analysis.beats_all_p)}"
+        told.append(
+            f"{ours} is rated above each of the {len(shown)} other methods: {p}, at the level {level}."
+        )
+    elif shown:
+        ps = [c.p_holm for c in shown if c.p_holm is not None]
+        kind = "one-sided p" if len(analysis.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
+        names = _listed([c.other for c in shown])
+        told.append(f"{ours} is rated above {names}: {kind} {shown_p(max(ps))}, at the level {level}.")
+    lower = [c for c in rest if c.interval and c.interval[1] < 0]
+    if open_ := [c.other for c in rest if c.p is not None and c not in lower]:
+        names = _listed(open_, last="or")
+        told.append(
+            f"That {ours} is rated above {names} is not shown, which does not mean that it is not so."
+        )
+    told += [_below(c, c.interval, analysis) for c in lower if c.interval]
+    if untested := [c.other for c in rest if c.p is None]:
+        told.append(f"Against {_listed(untested)} there is no test: the differences do not vary.")
+    if shown:
+        told.append("Raters and line arts are taken for samples of others like them.")
+    return " ".join(told)
+
+
+def _below(comparison: Comparison, interval: Interval, analysis: Analysis) -> str:
+    """What is said of a method that does better than ours; nothing was claimed of it beforehand."""
+    low, high = (f"{-end:.2f}" for end in reversed(interval))
+    return (
+        f"{comparison.other} has a higher mean than {analysis.ours}, by {-comparison.difference:.2f} "
+        f"({100 * analysis.confidence:g}% interval {low} to {high})."
+    )
+
+
+def _listed(names: Sequence[str], last: str = "and") -> str:
+    """a, b and c."""
+    return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))

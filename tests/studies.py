@@ -1,0 +1,73 @@
+"""Makers of small rating studies."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lacbench.images import write_png
+from lacbench.records import Dataset
+from lacbench.study.create import create_study
+from lacbench.study.session import Sitting, Study
+
+from made import build, draw_figure
+
+METHODS = ("ours", "grey-floor", "noisy")
+"""Names that no page may show."""
+
+
+def coloured(folder: Path, items: int = 5, methods: tuple[str, ...] = METHODS, size: int = 96) -> Dataset:
+    """A data set with `items` line arts in `folder/data`, and each method's outputs in `folder/outputs/<name>`."""
+    for seed in range(2):
+        write_png(folder / f"art/illustrations/{seed}.png", draw_figure(seed)[0])
+    for seed in range(100, 100 + items):
+        write_png(folder / f"art/linearts/{seed}.png", draw_figure(seed)[1])
+    dataset = build(folder / "art", folder / "data")
+    assert len(dataset.linearts) == items
+    random = np.random.default_rng(1)
+    for number, method in enumerate(methods):
+        for member in dataset.linearts:
+            image = random.integers(0, 256, (size, size, 3), dtype=np.uint8) // (number + 1)
+            write_png(folder / f"outputs/{method}/{member.record.sha256}.png", image.astype(np.uint8))
+    return dataset
+
+
+def study_file(
+    folder: Path,
+    ratings: str = "raters = 3",
+    extra: str = "",
+    methods: tuple[str, ...] = METHODS,
+    size: int = 64,
+) -> Path:
+    """A study file in `folder` on what `coloured` made there."""
+    outputs = "\n".join(f'{method} = "outputs/{method}"' for method in methods)
+    path = folder / "study.toml"
+    path.write_text(
+        f'name = "drawn"\nseed = 1\ndata = "data"\n{extra}\n[methods]\n{outputs}\n[items]\nsize = {size}\n'
+        f"[ratings]\nminimum_viewing_ms = 0\n{ratings}\n"
+    )
+    return path
+
+
+def make_study(
+    folder: Path,
+    ratings: str = "raters = 3",
+    extra: str = "",
+    items: int = 5,
+    methods: tuple[str, ...] = METHODS,
+) -> Study:
+    """A small study in `folder/study`, opened: `items` line arts of three methods for three raters.
+
+    `ratings`: lines of the study file's [ratings]; `extra`: lines before its first table, or whole tables
+    that belong there.
+    """
+    coloured(folder, items, methods)
+    return create_study(study_file(folder, ratings, extra, methods), folder / "study")
+
+
+def rate_all(sitting: Sitting, score: int = 3, milliseconds: int = 1000, until: int | None = None) -> int:
+    """Answer one trial after the other, all or `until` so many; returns how many."""
+    count = 0
+    while (until is None or count < until) and (trial := sitting.trial()):
+        assert sitting.rate(f"{trial.key}-{count}", trial.key, score, milliseconds)
+        count += 1
+    return count
