@@ -1,10 +1,10 @@
 """`lacbench mos report`: what raters said, and what it shows, as one page."""
 
-import getpass
 from pathlib import Path
 
 import click
 
+from lacbench.cli.mos.opening import require_study
 from lacbench.cli.options import ANY_PATH, FOLDER, json_option, print_json
 
 
@@ -26,7 +26,8 @@ from lacbench.cli.options import ANY_PATH, FOLDER, json_option, print_json
     help="Of intervals; claims are made at the level 1 − this.",
 )
 @click.option("--figures", type=FOLDER, help="Also write the figures there, as PNG and SVG.")
-@click.option("--peek", is_flag=True, help="Look though the study is still open, which is recorded.")
+@click.option("--peek", is_flag=True, help="Look though the study is still open; this is recorded.")
+@click.option("--who", default="command line", show_default=True, help="Name that is recorded with --peek.")
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the bootstrap of choices."
 )
@@ -46,6 +47,7 @@ def report(
     confidence: float,
     figures: Path | None,
     peek: bool,
+    who: str,
     seed: int,
     regularise: float,
     as_json: bool,
@@ -55,11 +57,13 @@ def report(
     Tables are .csv or .parquet: of ratings with the columns rater, item, method, score (1–5); of choices
     with rater, item, first, second, (third,) best. See docs/study.md.
     """
+    if source.is_dir():
+        require_study()
     from lacbench.study.drawing import save_figures
     from lacbench.study.report import find, write_report
     from lacbench.study.sources import load_source
 
-    read = load_source(source, peek=getpass.getuser() if peek else "")
+    read = load_source(source, peek=who if peek else "")
     found = find(read, ours, confidence=confidence, rule=screening, seed=seed, alpha=regularise)
     page = write_report(out, found)
     written = save_figures(figures, found.plots) if figures else []

@@ -11,7 +11,9 @@ from lacbench.cli.options import FOLDER, host_option, port_option
 @click.argument("study", type=FOLDER)
 @port_option
 @host_option
-@click.option("--url", default="", metavar="URL", help="Where raters reach the page, if a proxy stands before it.")
+@click.option(
+    "--url", default="", metavar="URL", help="Where raters reach the page, if a proxy stands before it."
+)
 def serve(study: Path, port: int, host: str, url: str) -> None:
     """Show the raters' page of STUDY until Ctrl-C; `lacbench mos invite` makes the links to it."""
     from lacbench.cli import streamlit

@@ -181,11 +181,8 @@ def _steps(findings: Findings) -> Sequence[tuple[str, str]]:
     source, result = findings.source, findings.everybody
     ours = f" --ours {shlex.quote(result.ours)}" if result.ours else ""
     options = f" --confidence {result.confidence:g}" if result.confidence != 0.95 else ""
-    file = shlex.quote(source.name)
-    steps = []
-    if source.study:
-        file = "ratings.parquet"
-        steps.append((f"lacbench mos export STUDY -o {file}", f"the digest must be {result.digest[:12]}"))
+    file = shlex.quote(source.file or "ratings.parquet")
+    steps = [(f"lacbench mos export STUDY -o {file}", "what raters said")] if source.name else []
     if isinstance(result, Analysis):
         options += f" --screening {result.rule}"
         steps.append((f"lacbench significance {file}{ours}{options}", "the same figures on a terminal"))

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from rating import Server, make_rated, served
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,6 +31,13 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The raters' page of a study with room for many raters."""
+    with served(make_rated(tmp_path_factory.mktemp("rated"))) as running:
+        yield running
 
 
 AXE = "axe-core@4.14.1"
