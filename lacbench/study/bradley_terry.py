@@ -82,7 +82,8 @@ def check_bounded(choices: Choices) -> None:
         ends = [_names(choices, weak == 0), _names(choices, weak != 0)]
         raise StudyError(f"no choice compares {ends[0]} with {ends[1]}; show methods of both side by side")
     groups, strong = connected_components(wins, connection="strong")
-    for group in range(groups if groups > 1 else 0):
+    # Of the smallest group first: that is the one to name.
+    for group in np.argsort(np.bincount(strong), kind="stable") if groups > 1 else ():
         inside = strong == group
         for verdict, across in (("never", wins[inside][:, ~inside]), ("always", wins[~inside][:, inside])):
             if not across.any():

@@ -15,8 +15,7 @@ from lacbench.study.choices import Choices
 from lacbench.study.effects import Interval
 from lacbench.study.measures import holm
 from lacbench.study.ratings import FloatArray, IntArray
-from lacbench.study.verdict import _listed as listed
-from lacbench.study.verdict import beats_all, claimed, shown_p
+from lacbench.study.verdict import beats_all, claimed, listed, shown_p
 
 DRAWS = 2000
 """Samples of the bootstrap."""

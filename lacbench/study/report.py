@@ -125,12 +125,11 @@ def write_report(path: Path, findings: Findings) -> Path:
 
 
 def _verdict_without(everybody: Analysis, without: Analysis) -> str:
-    """The verdict without flagged raters, who are left out as was stated beforehand, and whether it matters."""
-    told = (
-        f"As stated beforehand, without the raters that the rule {everybody.rule} flags: {verdict(without)}"
-    )
+    """The verdict without flagged raters, left out as was stated beforehand, and whether that matters."""
+    flagged = f"the raters that the rule {everybody.rule} flags"
+    told = f"As stated beforehand, without {flagged}: {verdict(without)}"
     if claimed(without) == claimed(everybody):
-        return f"{told} The same is shown with everybody."
+        return f"{told} It is the same with everybody."
     return f"{told} With everybody: {verdict(replace(everybody, with_screening=None))}"
 
 

@@ -15,6 +15,9 @@ from lacbench.study.tables import OPTIONAL, read_table
 if TYPE_CHECKING:
     from lacbench.study.folder import Study
 
+EVENT = ("kind", "who", "time")
+"""What is known of an event: close, reopen or peek; by whom; when, UTC."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -29,7 +32,7 @@ class Source:
     open: bool = False
     """Whether the study still takes ratings."""
     events: tuple[Mapping[str, str], ...] = ()
-    """What the organiser did: kind (close, reopen, peek), who, time (UTC)."""
+    """What the organiser did, in order, each as `EVENT`."""
     rule: str | None = None
     """The screening rule that was stated beforehand; None where no study file tells."""
     exclude: bool = False
@@ -74,7 +77,9 @@ def _told_beside(path: Path) -> dict[str, Any]:
         return {
             "name": str(told["study"]),
             "open": not told["closed"],
-            "events": tuple({key: str(event[key]) for key in ("kind", "who", "time")} for event in told["events"]),
+            "events": tuple(
+                {key: str(event[key]) for key in ("kind", "who", "time")} for event in told["events"]
+            ),
             "rule": str(told["screening"]["rule"]),
             "exclude": bool(told["screening"]["exclude"]),
             "seed": int(told["seed"]),

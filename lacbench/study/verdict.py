@@ -16,7 +16,7 @@ def verdict(analysis: Analysis) -> str:
         return "No method was named as ours, so nothing was tested."
     told = _claims(analysis)
     if analysis.with_screening:
-        raters = _listed(analysis.excluded)
+        raters = listed(analysis.excluded)
         without = f"without {raters}, whom the rule {analysis.rule} flags"
         if claimed(analysis.with_screening) == claimed(analysis):
             told += f" It is the same {without}."
@@ -64,19 +64,19 @@ def _claims(analysis: Analysis) -> str:
     elif shown:
         ps = [c.p_holm for c in shown if c.p_holm is not None]
         kind = "one-sided p" if len(analysis.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
-        names = _listed([c.other for c in shown])
+        names = listed([c.other for c in shown])
         told.append(f"{ours} is rated above {names}: {kind} {shown_p(max(ps))}, at the level {level}.")
     lower = [c for c in rest if c.interval and c.interval[1] < 0]
     if open_ := [c.other for c in rest if c.p is not None and c not in lower]:
-        names = _listed(open_, last="or")
+        names = listed(open_, last="or")
         told.append(
             f"That {ours} is rated above {names} is not shown, which does not mean that it is not so."
         )
     if lower:
-        means = _listed([f"{c.other} {_ahead(c, analysis.confidence)}" for c in lower])
+        means = listed([f"{c.other} {_ahead(c, analysis.confidence)}" for c in lower])
         told.append(f"Rated above {ours}, on average: {means}.")
     if untested := [c.other for c in rest if c.p is None]:
-        told.append(f"Against {_listed(untested)} there is no test: the differences do not vary.")
+        told.append(f"Against {listed(untested)} there is no test: the differences do not vary.")
     if shown:
         told.append("Raters and line arts are taken for samples of others like them.")
     return " ".join(told)
@@ -88,6 +88,6 @@ def _ahead(comparison: Comparison, confidence: float) -> str:
     return f"(by {-comparison.difference:.2f}, {100 * confidence:g}% interval {low} to {high})"
 
 
-def _listed(names: Sequence[str], last: str = "and") -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
