@@ -64,14 +64,11 @@ class Study:
                 f"the database that has them in {DATABASE}"
             )
         store = Store.open(url, folder)
-        with store.reading() as connection:
-            found = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == told["study"]))
-        if found is None:
-            raise StudyError(
-                f"the database {store.name} does not hold the study {design.name!r} of {folder}; expected "
-                f"the one that it was created in; see {DATABASE}, or create the study again in another folder"
-            )
-        return cls(folder, design, told, store, found)
+        try:
+            return cls(folder, design, told, store, _number(store, told["study"], folder))
+        except StudyError:
+            store.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -180,6 +177,18 @@ class Study:
         with self.store.writing() as connection:
             row = {"study": self.id, "kind": kind, "who": who, "time": now()}
             tables.insert_many(connection, tables.event, [row])
+
+
+def _number(store: Store, uid: str, folder: Path) -> int:
+    """The study's number in its database. Raises StudyError where it is in another one."""
+    with store.reading() as connection:
+        found = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == uid))
+    if found is None:
+        raise StudyError(
+            f"the database {store.name} does not hold the study of {folder}; expected the one that it was "
+            f"created in; see {DATABASE}, or create the study again in another folder"
+        )
+    return found
 
 
 def _read(folder: Path) -> dict[str, Any]:
