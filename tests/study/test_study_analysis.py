@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.special import stdtr
 from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
@@ -19,6 +20,7 @@ from lacbench.study.analysis import Analysis, analyse
 from lacbench.study.effects import Layout, crossed, mean_squares
 from lacbench.study.measures import cluster_p, holm, paper_z_p, standardized, superiority
 from lacbench.study.ratings import FloatArray, make_ratings
+from lacbench.study.verdict import verdict
 
 from simulated import scores, study, table
 
@@ -309,3 +311,20 @@ def test_intervals_of_mean_opinion_scores_cover_the_truth() -> None:
         naive += abs(values.mean() - truth) <= reach
     assert 0.92 <= covered / 400 <= 0.98
     assert naive / 400 < 0.5
+
+
+CELLS = st.sampled_from([1, 2, 3, 4, 5, np.nan])
+
+
+@settings(max_examples=150, deadline=None)
+@given(arrays(np.float64, st.tuples(st.just(2), st.integers(1, 5), st.integers(1, 5)), elements=CELLS))
+def test_any_table_is_analysed_or_refused_in_a_sentence(cube: FloatArray) -> None:
+    try:
+        analysis = analyse(study(cube), "a", screening="leave-one-out-0.30")
+    except StudyError:
+        return
+    json.dumps(analysis.as_json(), allow_nan=False)
+    for comparison in analysis.comparisons:
+        assert comparison.p is None or 0 <= comparison.p <= 1
+        assert comparison.df is None or comparison.df > 0
+    assert verdict(analysis)
