@@ -9,6 +9,7 @@ from lacbench.cli.mos.invite import invite
 from lacbench.cli.mos.plan import plan
 from lacbench.cli.mos.report import report
 from lacbench.cli.mos.serve import serve
+from lacbench.cli.mos.watch import watch
 
 
 @click.group()
@@ -16,6 +17,6 @@ def mos() -> None:
     """A blind rating study of colorized line arts (mean opinion score, MOS)."""
 
 
-COMMANDS: tuple[click.Command, ...] = (plan, create, invite, serve, close, export, report)
+COMMANDS: tuple[click.Command, ...] = (plan, create, invite, serve, watch, close, export, report)
 for command in COMMANDS:
     mos.add_command(command)

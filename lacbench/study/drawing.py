@@ -5,8 +5,9 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,18 +59,24 @@ class Plot:
     draw: Callable[["Figure"], None]
     """Draws it."""
 
-    def render(self, form: Literal["png", "svg"]) -> bytes:
-        """The figure as a file's bytes: the same data and version of Matplotlib give the same bytes.
+    @cached_property
+    def svg(self) -> bytes:
+        """The figure as an SVG file, drawn once. Raises MissingError where Matplotlib is not installed."""
+        return self._render("svg", {"Date": None, "Creator": None, "Title": self.title})
 
-        Raises MissingError where Matplotlib is not installed.
-        """
+    @cached_property
+    def png(self) -> bytes:
+        """The figure as a PNG file, drawn once. Raises MissingError where Matplotlib is not installed."""
+        return self._render("png", {"Software": None})
+
+    def _render(self, form: str, told: dict[str, str | None]) -> bytes:
+        """A file that tells `told`: the same data and version of Matplotlib give the same bytes."""
         try:
             import matplotlib
             from matplotlib.backends.backend_agg import FigureCanvasAgg
             from matplotlib.figure import Figure
         except ImportError as error:
             raise MissingError("figures need Matplotlib; run: pip install 'lacbench[study]'") from error
-        told = {"Date": None, "Creator": None, "Title": self.title} if form == "svg" else {"Software": None}
         buffer, style = io.BytesIO(), {**matplotlib.rcParamsDefault, **STYLE}
         style.pop("backend")  # it would not be set back
         with _lock, matplotlib.rc_context(style), warnings.catch_warnings():
@@ -83,12 +90,11 @@ class Plot:
 
 def save_figures(folder: Path, plots: Sequence[Plot]) -> list[Path]:
     """Write each figure as NAME.png and NAME.svg, atomically. Raises MissingError, OutputError."""
-    forms: tuple[Literal["png"], Literal["svg"]] = ("png", "svg")
     paths = []
     for plot in plots:
-        for form in forms:
-            paths.append(folder / f"{plot.name}.{form}")
-            write_bytes(paths[-1], plot.render(form))
+        for path, data in ((folder / f"{plot.name}.png", plot.png), (folder / f"{plot.name}.svg", plot.svg)):
+            write_bytes(path, data)
+            paths.append(path)
     return paths
 
 

@@ -104,8 +104,14 @@ def write_report(path: Path, findings: Findings) -> Path:
 
     Raises MissingError where Jinja or Matplotlib is not installed, OutputError where it cannot be written.
     """
+    write_text(path, page_of(findings))
+    return path
+
+
+def page_of(findings: Findings) -> str:
+    """The page as text. Raises MissingError."""
     source, result = findings.source, findings.result
-    page = load_template("study.html.j2").render(
+    return load_template("study.html.j2").render(
         source=source,
         verdict=findings.verdict,
         everybody=findings.everybody,
@@ -114,14 +120,17 @@ def write_report(path: Path, findings: Findings) -> Path:
         pairwise=isinstance(result, Tournament),
         claimed=claimed(result) if result.ours else (),
         beats_all=beats_all(result),
-        figures={plot.name: (_embedded(plot), plot) for plot in findings.plots},
+        figures={plot.name: (embedded(plot), plot) for plot in findings.plots},
         plans=_plans(source.table, result.ours) if isinstance(source.table, Ratings) else (),
         p=shown_p,
         steps=_steps(findings),
         version=lacbench.__version__,
     )
-    write_text(path, page)
-    return path
+
+
+def embedded(plot: Plot) -> str:
+    """The figure as a data: URI."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(plot.svg).decode()}"
 
 
 def _verdict_without(everybody: Analysis, without: Analysis) -> str:
@@ -155,11 +164,6 @@ def _plots_of_choices(choices: Choices, found: Tournament) -> tuple[Plot, ...]:
 
 def _differences(result: Analysis | Tournament, label: str) -> Plot:
     return differences_plot(result.ours or "", result.comparisons, claimed(result), label, result.confidence)
-
-
-def _embedded(plot: Plot) -> str:
-    """The figure as a data: URI."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(plot.render('svg')).decode()}"
 
 
 def _plans(ratings: Ratings, ours: str | None) -> tuple[tuple[Plan, ...], ...]:
