@@ -1,5 +1,6 @@
 """One rater's sitting: what is shown next, and what becomes of what they say. No page, no network."""
 
+import re
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -169,8 +170,8 @@ class Sitting:
 
     def _write(self, event: str, position: int | None, score: int | None, milliseconds: int) -> bool:
         """Add a revision to the trial at a position, unless the event is known."""
-        if not isinstance(event, str) or not 1 <= len(event) <= 100:
-            raise StudyError("an answer came without an id of 1 to 100 characters; reload the page")
+        if not isinstance(event, str) or not re.fullmatch("[ -~]{1,100}", event):
+            raise StudyError("an answer came without an id of 1 to 100 ASCII characters; reload the page")
         with self.study.store.writing() as connection:
             if self._known(connection, event):  # asked first: the trial at hand may have moved on since
                 self._refresh(connection)
