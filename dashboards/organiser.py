@@ -96,7 +96,7 @@ def show_progress(study: Study) -> None:
     st.dataframe(rows(raters, choices), column_config={"Done": progress}, hide_index=True)
 
 
-def rows(raters: Sequence[Progress], choices: bool) -> list[dict[str, Any]]:
+def rows(raters: Sequence[Progress], choices: bool = False) -> list[dict[str, Any]]:
     """What the table says of each rater; columns that would be empty are left out."""
     table: list[dict[str, Any]] = [
         {
@@ -105,7 +105,9 @@ def rows(raters: Sequence[Progress], choices: bool) -> list[dict[str, Any]]:
             "Answers": f"{r.done} of {r.total}",
             "Median seconds": "" if r.median_milliseconds is None else f"{r.median_milliseconds / 1000:.1f}",
             "Repeats alike": f"{r.repeats_equal} of {r.repeats}" if r.repeats else "",
-            "Repeats differ by": "" if r.repeat_difference is None or choices else f"{r.repeat_difference:.2f}",
+            "Repeats differ by": ""
+            if r.repeat_difference is None or choices
+            else f"{r.repeat_difference:.2f}",
             "Gold right": f"{r.gold_right} of {r.gold}" if r.gold else "",
             "Last seen (UTC)": moment(r.last_seen or ""),
         }

@@ -12,6 +12,7 @@ from lacbench.images import write_png
 from lacbench.manifest import load_dataset
 from lacbench.records import Dataset
 from lacbench.study.create import create_study
+from lacbench.study.invite import invite
 from lacbench.study.session import Sitting, Study
 
 from made import build, draw_figure
@@ -85,3 +86,20 @@ def rate_all(sitting: Sitting, score: int = 3, milliseconds: int = 1000, until: 
         assert sitting.rate(f"{trial.key}-{count}", trial.key, score, milliseconds)
         count += 1
     return count
+
+
+def rated(folder: Path, ratings: str, *until: int | None, items: int = 4, extra: str = "") -> Study:
+    """A small study that raters were invited to, one for each of `until`: so many trials they have answered.
+
+    None: all of theirs. What they say goes by the pictures, and by lot.
+    """
+    study, random = make_study(folder, ratings, extra, items), np.random.default_rng(0)
+    for invitation, count in zip(invite(study, len(until)), until, strict=True):
+        sitting, done = Sitting.open(study, invitation.token), 0
+        while (count is None or done < count) and (trial := sitting.trial()):
+            most = len(sitting.labels)
+            score = int(trial.pictures[0][:2], 16) % most + random.integers(0, 3)
+            milliseconds = int(random.lognormal(7.5, 0.4))
+            assert sitting.rate(f"{trial.key}-0", trial.key, int(np.clip(score, 1, most)), milliseconds)
+            done += 1
+    return study
