@@ -57,7 +57,7 @@ def study_file(
     path = folder / "study.toml"
     path.write_text(
         f'name = "drawn"\nseed = 1\ndata = "data"\n{extra}\n[methods]\n{outputs}\n[items]\nsize = {size}\n'
-        f"[ratings]\nminimum_viewing_ms = 0\n{ratings}\n"
+        f"[ratings]\n{'' if 'minimum_viewing_ms' in ratings else 'minimum_viewing_ms = 0'}\n{ratings}\n"
     )
     return path
 

@@ -96,6 +96,15 @@ def join(study: Study, token: str) -> str | None:
         return _handed_out(study, connection, rater.id, rater.name, 0).token
 
 
+def is_open_link(study: Study, token: str) -> bool:
+    """Whether the token is an open link's, so that opening it would make the visitor a rater."""
+    with study.store.reading() as connection:
+        known = sa.exists().where(
+            store.open_link.c.study == study.id, store.open_link.c.token_sha256 == token_sha256(token)
+        )
+        return bool(connection.scalar(sa.select(known)))
+
+
 def uninvited(study: Study) -> sa.Select[tuple[int, str]]:
     """Raters who have no link yet, in order."""
     rater = store.rater

@@ -1,10 +1,14 @@
 """A headless Chromium, and pages of it that notice every error and every request."""
 
 import shutil
-from collections.abc import Iterator
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from rating import Server, make_rated, served
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -27,3 +31,38 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The raters' page of a study with room for many raters."""
+    with served(make_rated(tmp_path_factory.mktemp("rated"))) as running:
+        yield running
+
+
+AXE = "axe-core@4.14.1"
+Findings = Callable[[Page], list[str]]
+
+
+@pytest.fixture(scope="session")
+def findings(tmp_path_factory: pytest.TempPathFactory) -> Findings:
+    """What axe-core finds serious or critical on a page as it stands now; it comes by `npm pack`."""
+    folder = tmp_path_factory.mktemp("axe")
+    command = ["npm", "pack", "--silent", "--pack-destination", str(folder), AXE]
+    if not shutil.which("npm") or subprocess.run(command, capture_output=True, cwd=folder).returncode:
+        pytest.skip(f"no npm, or no registry that it reaches: {AXE} is needed")
+    with tarfile.open(next(folder.glob("*.tgz"))) as archive:
+        member = archive.extractfile("package/axe.min.js")
+        assert member
+        script = member.read().decode()
+
+    def found(page: Page) -> list[str]:
+        page.evaluate(script)
+        violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+        return [
+            f"{v['id']}: {v['help']}: {[node['html'] for node in v['nodes']]}"
+            for v in violations
+            if v["impact"] in ("serious", "critical")
+        ]
+
+    return found
