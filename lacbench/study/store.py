@@ -221,6 +221,11 @@ def database_url(url: str) -> sa.URL:
             "the study's database cannot be used: expected a URL like postgresql://user@host/database, got "
             f"one of kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the folder"
         )
+    if hidden := [key for key in parsed.query if "password" in key.lower()]:
+        raise StudyError(
+            f"the study's database URL has a {hidden[0]} among its options, where it would be shown; write "
+            "it as postgresql://user:password@host/database"
+        )
     return parsed.set(drivername="postgresql+psycopg")
 
 
