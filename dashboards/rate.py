@@ -109,6 +109,8 @@ class Visit:
                 self.sitting.undo(name)
         except OtherTabError:
             pass  # the page will say so
+        except ClosedError as error:
+            self.refusal = error
         except StudyError as error:
             self.notice = str(error)
         self.acknowledged = name
