@@ -212,7 +212,7 @@ def resize_shortest(image: Array, size: int) -> Array:
 
 
 def resize(image: Array, height: int, width: int) -> Array:
-    """Resize uint8 (H, W) or (H, W, 3) to a shape: area averaging down, bicubic up; as it is where it fits."""
+    """Resize uint8 (H, W) or (H, W, 3) to a shape: area averaging down, bicubic up."""
     if (height, width) == image.shape[:2]:
         return image
     method = cv2.INTER_AREA if min(image.shape[:2]) > min(height, width) else cv2.INTER_CUBIC

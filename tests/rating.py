@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from playwright.sync_api import Locator, Page
 
-from lacbench.study.answers import Answer
+from lacbench.study.answers import Answer, read_answers
 from lacbench.study.create import create_study
 from lacbench.study.invite import Invitation, invite
 from lacbench.study.session import Study
@@ -34,7 +34,7 @@ def make_rated(folder: Path, ratings: str = USUAL) -> Path:
     coloured(folder, 5, METHODS, SIZE)
     file = study_file(folder, ratings, "", METHODS, SIZE)
     file.write_text(file.read_text().replace('name = "drawn"', f'name = "{NAME}"'))
-    create_study(file, folder / "study").close_store()
+    create_study(file, folder / "study").store.close()
     return folder / "study"
 
 
@@ -78,7 +78,8 @@ class Server:
 
     def answers(self, *raters: str) -> list[Answer]:
         """What these raters said, practice included, in order."""
-        return [answer for answer in self.study.peek("a test") if answer.rater in raters]
+        with self.study.store.reading() as connection:
+            return [a for a in read_answers(connection, self.study.id) if a.rater in raters]
 
     def events(self) -> list[str]:
         """Ids of all that is stored, withdrawals included."""
@@ -94,7 +95,7 @@ def served(folder: Path) -> Iterator[Server]:
         yield server
     finally:
         server.end(signal.SIGTERM)
-        server.study.close_store()
+        server.study.store.close()
 
 
 class Tab:

@@ -1,10 +1,15 @@
 """Makers of small rating studies."""
 
+import atexit
+import shutil
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from lacbench.images import write_png
+from lacbench.manifest import load_dataset
 from lacbench.records import Dataset
 from lacbench.study.create import create_study
 from lacbench.study.session import Sitting, Study
@@ -16,7 +21,16 @@ METHODS = ("ours", "grey-floor", "noisy")
 
 
 def coloured(folder: Path, items: int = 5, methods: tuple[str, ...] = METHODS, size: int = 96) -> Dataset:
-    """A data set with `items` line arts in `folder/data`, and each method's outputs in `folder/outputs/<name>`."""
+    """A data set of `items` line arts, `folder/data`, and methods' outputs, `folder/outputs/<name>`."""
+    shutil.copytree(_coloured(items, methods, size), folder, dirs_exist_ok=True)
+    return load_dataset(folder / "data")
+
+
+@cache
+def _coloured(items: int, methods: tuple[str, ...], size: int) -> Path:
+    """The same, made once in a folder that goes when the tests end."""
+    folder = Path(tempfile.mkdtemp(prefix="lacbench-studies-"))
+    atexit.register(shutil.rmtree, folder)
     for seed in range(2):
         write_png(folder / f"art/illustrations/{seed}.png", draw_figure(seed)[0])
     for seed in range(100, 100 + items):
@@ -28,7 +42,7 @@ def coloured(folder: Path, items: int = 5, methods: tuple[str, ...] = METHODS, s
         for member in dataset.linearts:
             image = random.integers(0, 256, (size, size, 3), dtype=np.uint8) // (number + 1)
             write_png(folder / f"outputs/{method}/{member.record.sha256}.png", image.astype(np.uint8))
-    return dataset
+    return folder
 
 
 def study_file(

@@ -2,6 +2,10 @@
 
 import click
 
+from lacbench.cli.mos.close import close
+from lacbench.cli.mos.create import create
+from lacbench.cli.mos.export import export
+from lacbench.cli.mos.invite import invite
 from lacbench.cli.mos.plan import plan
 from lacbench.cli.mos.serve import serve
 
@@ -11,6 +15,6 @@ def mos() -> None:
     """A blind rating study of colorized line arts (mean opinion score, MOS)."""
 
 
-COMMANDS: tuple[click.Command, ...] = (plan, serve)
+COMMANDS: tuple[click.Command, ...] = (plan, create, invite, serve, close, export)
 for command in COMMANDS:
     mos.add_command(command)

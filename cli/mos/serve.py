@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from lacbench.cli.mos.opening import open_study
 from lacbench.cli.options import FOLDER, host_option, port_option
 
 
@@ -17,10 +18,9 @@ from lacbench.cli.options import FOLDER, host_option, port_option
 def serve(study: Path, port: int, host: str, url: str) -> None:
     """Show the raters' page of STUDY until Ctrl-C; `lacbench mos invite` makes the links to it."""
     from lacbench.cli import streamlit
-    from lacbench.study.session import Study
 
     streamlit.require_streamlit("the raters' page")
-    Study.open(study)  # what is wrong with it is better said here than in the browser
+    open_study(study).store.close()  # what is wrong with it is better said here than in the browser
     streamlit.serve("rate", [str(study.resolve())], host, port, settings=SETTINGS | behind(url))
 
 

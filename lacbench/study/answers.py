@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -74,13 +75,14 @@ def read_answers(connection: sa.Connection, study: int) -> list[Answer]:
     )
     rows = connection.execute(
         sa.select(
-            assignment.c.id, rater.c.name, assignment.c.position, assignment.c.role, item.c.name.label("item"),
-            rating.c.score, rating.c.milliseconds, rating.c.revision, rating.c.time,
+            assignment.c.id, rater.c.name, assignment.c.position, assignment.c.role,
+            item.c.name.label("item"), rating.c.score, rating.c.milliseconds, rating.c.revision,
+            rating.c.time,
         )
         .join_from(rating, assignment)
         .join(rater, rater.c.id == assignment.c.rater)
         .join(item, item.c.id == assignment.c.item)
-        .join(newest, sa.and_(newest.c.assignment == rating.c.assignment, newest.c.revision == rating.c.revision))
+        .join(newest, (newest.c.assignment == rating.c.assignment) & (newest.c.revision == rating.c.revision))
         .where(rating.c.score.is_not(None))
         .order_by(rater.c.id, assignment.c.position)
     ).all()  # fmt: skip
@@ -145,6 +147,29 @@ def _progress(
         gold=len(gold),
         gold_right=sum(a.score in expected[gold_number(a.methods[0])] for a in gold),
     )
+
+
+Table = dict[str, list[Any]]
+"""Columns by name, all of one length."""
+PLACES = ("first", "second", "third")
+"""Columns of what was shown, in order of place, where raters choose the best."""
+
+
+def as_table(answers: Sequence[Answer], shown: int = 1) -> Table:
+    """The answers as columns.
+
+    rater, item; method and score, or where `shown` is more than 1 first, second, (third,) and best, the
+    method that was chosen; role, position, milliseconds, revisions, time.
+    """
+    table: Table = {"rater": [a.rater for a in answers], "item": [a.item for a in answers]}
+    if shown == 1:
+        table |= {"method": [a.methods[0] for a in answers], "score": [a.score for a in answers]}
+    else:
+        table |= {name: [a.methods[place] for a in answers] for place, name in enumerate(PLACES[:shown])}
+        table["best"] = [a.methods[a.score - 1] for a in answers]
+    for name in ("role", "position", "milliseconds", "revisions", "time"):
+        table[name] = [getattr(a, name) for a in answers]
+    return table
 
 
 def gold_name(number: int) -> str:

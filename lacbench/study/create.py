@@ -40,8 +40,8 @@ def create_study(
         progress: who listens.
 
     Raises:
-        StudyError: a study file that does not hold, a design that cannot be had, an output that is not like its
-            line art, a database that cannot be used or holds a study of this name.
+        StudyError: a study file that does not hold, a design that cannot be had, an output that is not like
+            its line art, a database that cannot be used or holds a study of this name.
         InputError: no data set, or outputs that are missing, by name.
         OutputError: the folder holds something else, or cannot be written to.
     """
@@ -70,10 +70,8 @@ def create_study(
             write_json(folder / STUDY, told)
     finally:
         store.close()
-    trials = sum(map(len, orders))
-    progress.say(
-        f"study: {len(items)} line arts × {len(design.methods)} methods for {len(orders)} raters, {trials} trials in all"
-    )
+    shape = f"{len(items)} line arts × {len(design.methods)} methods"
+    progress.say(f"study: {shape} for {len(orders)} raters, {sum(map(len, orders))} trials in all")
     return Study.open(folder)
 
 
@@ -81,8 +79,8 @@ def _without_password(design: Design) -> str:
     """The study file's database. Raises StudyError where it has the password: study files are passed on."""
     if design.database and database_url(design.database).password is not None:
         raise StudyError(
-            f"the study file's database URL holds a password, and study files are passed on; leave it out there, and "
-            f"set {DATABASE} in the environment to the whole URL"
+            "the study file's database URL holds a password, and study files are passed on; leave it out "
+            f"there, and set {DATABASE} in the environment to the whole URL"
         )
     return design.database
 
@@ -102,8 +100,9 @@ def _drawn(design: Design, dataset: Dataset) -> tuple[list[str], list[str]]:
     training = left[: design.ratings.training]
     if len(items) < (design.items.draw or 0) or len(training) < design.ratings.training or not items:
         raise StudyError(
-            f"{dataset.folder} has {len(there)} line arts; expected {design.items.draw or max(len(items), 2)} for the "
-            f"study and {design.ratings.training} others for training; draw fewer, or add some"
+            f"{dataset.folder} has {len(there)} line arts; expected "
+            f"{design.items.draw or max(len(items), 2)} for the study and {design.ratings.training} others "
+            "for training; draw fewer, or add some"
         )
     return items, training
 
@@ -113,8 +112,8 @@ def _found(name: str, dataset: Dataset, where: str) -> str:
     found = [m.record.sha256 for m in dataset.linearts if m.record.sha256.startswith(name)]
     if len(found) != 1:
         raise StudyError(
-            f"{where}: {name} is the beginning of {len(found) or 'no'} line art ids of {dataset.folder}; expected "
-            "exactly one; see its linearts.parquet"
+            f"{where}: {name} is the beginning of {len(found) or 'no'} line art ids of {dataset.folder}; "
+            "expected exactly one; see its linearts.parquet"
         )
     return found[0]
 
@@ -138,7 +137,7 @@ def _plan(design: Design, items: Sequence[str], training: Sequence[str], gold: S
 def _sources(
     design: Design, dataset: Dataset, shown: Sequence[str], coloured: Sequence[str], gold: Sequence[str]
 ) -> list[Sources]:
-    """The files of each line art that is shown. Raises InputError, with names, for outputs that are missing."""
+    """The files of each line art that is shown. Raises InputError, with names, for missing outputs."""
     outputs = {method: outputs_for(folder, dataset, coloured) for method, folder in design.methods.items()}
     files = {member.record.sha256: dataset.file(member) for member in dataset.linearts}
     return [
@@ -190,10 +189,11 @@ def _fill(
     media: Sequence[Media],
     orders: Sequence[Sequence[Showing]],
 ) -> None:
-    """Store the study: its pictures, its raters, and every rater's trials. Raises StudyError for a taken name."""
+    """Store the study: its pictures, its raters, their trials. Raises StudyError for a name that is taken."""
     if not store.insert_new(connection, tables.study, {"uid": uid, "name": design.name, "time": now()}):
         raise StudyError(
-            f"the database {store.name} holds a study named {design.name!r} already; give this one another name"
+            f"the database {store.name} holds a study named {design.name!r} already; expected a new name; "
+            "give this study another one"
         )
     study = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == uid))
     items = insert_many(

@@ -11,14 +11,20 @@ from lacbench.errors import StudyError
 from lacbench.recipe import problem_told
 
 INSTRUCTIONS = """\
-You will see coloured line drawings, one at a time. Rate how good each one looks as a finished picture, from 1 (bad) \
-to 5 (excellent). There is no right answer: go by your first impression, and use the whole scale. Some pictures come \
-twice. You can stop at any time and go on later by the same link."""
-"""What raters read first, where the study file says nothing."""
+You will see coloured line drawings, one at a time. Rate how good each one looks as a finished picture, \
+from 1 (bad) to 5 (excellent).
+
+There is no right answer: go by your first impression, and use the whole scale. Some pictures come twice.
+
+You can stop at any time and go on later by the same link."""
+"""What raters read first, where the study file says nothing; empty lines part paragraphs."""
 CHOICE_INSTRUCTIONS = """\
-You will see a few coloured versions of one line drawing beside each other. Choose the one that looks best as a \
-finished picture. There is no right answer: go by your first impression. Some comparisons come twice. You can stop at \
-any time and go on later by the same link."""
+You will see a few coloured versions of one line drawing beside each other. Choose the one that looks best \
+as a finished picture.
+
+There is no right answer: go by your first impression. Some comparisons come twice.
+
+You can stop at any time and go on later by the same link."""
 """The same in pairwise mode."""
 LABELS = ("Bad", "Poor", "Fair", "Good", "Excellent")
 """The scale's words, of score 1 first (ITU-T P.910, absolute category rating)."""
@@ -136,8 +142,10 @@ class Design(_Table):
             raise ValueError("gold pictures are scored; expected none in pairwise mode")
         if spec.mode == "rating" and spec.model_fields_set & {"shown", "comparisons"}:
             raise ValueError('`shown` and `comparisons` belong to mode = "pairwise"')
-        if bad := [name for name in self.methods if not name.strip() or not name.isprintable()]:
-            raise ValueError(f"{bad[0]!r} is no name of a method")
+        if bad := [name for name in self.methods if not re.fullmatch(r"\S(.{0,98}\S)?", name) or ":" in name]:
+            raise ValueError(
+                f"{bad[0]!r} is no method's name: expected 1 to 100 characters, no colon among them"
+            )
         return self
 
     @property

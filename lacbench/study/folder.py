@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,9 +13,10 @@ import sqlalchemy as sa
 
 from lacbench.errors import StudyError
 from lacbench.study import store as tables
-from lacbench.study.answers import Answer, Progress, read_answers, read_progress
+from lacbench.study.answers import Progress, Table, as_table, read_answers, read_progress
 from lacbench.study.attempts import Attempts
 from lacbench.study.design import Design, load_design
+from lacbench.study.ratings import Ratings, make_ratings
 from lacbench.study.stimuli import media_path
 from lacbench.study.store import DATABASE, RATINGS, Store, now
 
@@ -60,22 +60,15 @@ class Study:
         url = os.environ.get(DATABASE, "") or design.database
         if not url and not (folder / RATINGS).is_file():
             raise StudyError(
-                f"{folder / RATINGS}, which holds the study's ratings, is not there; put it back, or name their "
-                f"database in {DATABASE}"
+                f"{folder / RATINGS}, which holds the study's ratings, is not there; put it back, or name "
+                f"the database that has them in {DATABASE}"
             )
         store = Store.open(url, folder)
-        with store.reading() as connection:
-            found = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == told["study"]))
-        if found is None:
-            raise StudyError(
-                f"the database {store.name} does not hold the study {design.name!r} of {folder}; expected the one "
-                f"that it was created in; see {DATABASE}, or create the study again"
-            )
-        return cls(folder, design, told, store, found)
-
-    def close_store(self) -> None:
-        """Let the database go; the study cannot be used afterwards."""
-        self.store.close()
+        try:
+            return cls(folder, design, told, store, _number(store, told["study"], folder))
+        except StudyError:
+            store.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +76,7 @@ class Study:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close_store()
+        self.store.close()
 
     @property
     def name(self) -> str:
@@ -136,32 +129,34 @@ class Study:
             ).all()
             return read_progress(connection, self.id, invited, [g.expected for g in self.design.gold])
 
-    def answers(self) -> list[Answer]:
-        """What raters said, by rater and position. Raises StudyError until the study is closed."""
+    def ratings(self) -> Ratings:
+        """The table of ratings. Raises StudyError until the study is closed, and in pairwise mode."""
+        if self.design.ratings.mode == "pairwise":
+            raise StudyError(
+                f"raters of {self.name!r} chose among pictures; expected scores; see its choices"
+            )
+        return make_ratings(self.table(), source=f"the study {self.name!r}")
+
+    def table(self) -> Table:
+        """What raters said, as columns: those that `make_ratings` takes, or in pairwise mode `make_choices`.
+
+        Raises StudyError until the study is closed.
+        """
         if not self.closed:
             raise StudyError(
-                f"the study {self.name!r} is still open: who looks at ratings now may stop when they please; close it "
-                "first, or look all the same (`--peek`), which is recorded"
+                f"the study {self.name!r} is still open, and who sees ratings early may stop when they "
+                "please; close it first, or look all the same (`--peek`), which is recorded"
             )
-        return self._answers()
+        return self._table()
 
-    def peek(self, who: str) -> list[Answer]:
-        """What raters said so far, of an open study too; that somebody looked is recorded first."""
+    def peek(self, who: str) -> Table:
+        """As `table`, of an open study too; that somebody looked is recorded first."""
         self._record("peek", who)
-        return self._answers()
+        return self._table()
 
-    @cached_property
-    def numbers(self) -> dict[str, int]:
-        """How much there is: raters, items, methods."""
-        return {
-            "raters": self.design.ratings.raters,
-            "items": self.told["items"],
-            "methods": len(self.design.methods),
-        }
-
-    def _answers(self) -> list[Answer]:
+    def _table(self) -> Table:
         with self.store.reading() as connection:
-            return read_answers(connection, self.id)
+            return as_table(read_answers(connection, self.id), self.design.shown)
 
     def _closed(self, connection: sa.Connection) -> bool:
         event = tables.event
@@ -184,6 +179,18 @@ class Study:
             tables.insert_many(connection, tables.event, [row])
 
 
+def _number(store: Store, uid: str, folder: Path) -> int:
+    """The study's number in its database. Raises StudyError where it is in another one."""
+    with store.reading() as connection:
+        found = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == uid))
+    if found is None:
+        raise StudyError(
+            f"the database {store.name} does not hold the study of {folder}; expected the one that it was "
+            f"created in; see {DATABASE}, or create the study again in another folder"
+        )
+    return found
+
+
 def _read(folder: Path) -> dict[str, Any]:
     """What study.json tells. Raises StudyError."""
     try:
@@ -192,8 +199,8 @@ def _read(folder: Path) -> dict[str, Any]:
         whole = isinstance(told["study"], str) and isinstance(told["items"], int)
     except OSError as error:
         raise StudyError(
-            f"{folder} holds no study ({STUDY}: {error.strerror}); expected a folder that `lacbench mos create` "
-            "made; if it was moved, name its new place"
+            f"{folder} holds no study ({STUDY}: {error.strerror}); expected a folder that `lacbench mos "
+            "create` made; if it was moved, name its new place"
         ) from error
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise StudyError(
@@ -201,6 +208,7 @@ def _read(folder: Path) -> dict[str, Any]:
         ) from error
     if version != VERSION or not whole:
         raise StudyError(
-            f"{folder} is a study of layout {version!r}; expected {VERSION}; open it with the lacbench that made it"
+            f"{folder} is a study of layout {version!r}; expected {VERSION}; open it with the lacbench that "
+            "made it"
         )
     return dict(told)

@@ -38,8 +38,8 @@ def invite(study: Study, count: int) -> list[Invitation]:
         free = list(connection.execute(uninvited(study).limit(count)))
         if len(free) < count:
             raise StudyError(
-                f"{count} links are asked for, and {len(free)} of the study's {study.design.ratings.raters} raters "
-                f"have none yet; ask for {'fewer' if free else '`--again` to replace one'}"
+                f"{count} links are asked for, and {len(free)} of the study's {study.design.ratings.raters} "
+                f"raters have none yet; {'ask for fewer' if free else 'replace a lost one by `--again`'}"
             )
         return [_handed_out(study, connection, rater.id, rater.name, 0) for rater in free]
 
@@ -130,7 +130,7 @@ def _handed_out(study: Study, connection: sa.Connection, rater: int, name: str, 
 
 
 def qr_text(link: str) -> str:
-    """The link's QR code in block characters, for a terminal; dark on light, two rows a line."""
+    """The link's QR code in block characters, two rows a line, for a terminal that is light on dark."""
     text = io.StringIO()
     segno.make(link, error="m", micro=False).terminal(text, compact=True)
     return text.getvalue()

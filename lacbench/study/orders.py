@@ -1,9 +1,9 @@
 """Who rates what, and when: one seed, one order for each rater.
 
-A rater sees each of their line arts once a round: in round b the i-th line art of rater r shows block
-r · k + i + offset(b) of the B blocks, where a block is a method (rating) or a combination of methods (pairwise)
-and k is the number of line arts a rater sees. So rounds differ in every line art, each block comes equally often
-in each, and, within a round, once among every B trials.
+A rater sees each of their line arts once a round: in round b the i-th line art of rater r shows block number
+r · k + i + offset(b), modulo B. A block is a method (rating) or a combination of methods (pairwise), B how
+many there are, and k the number of line arts that a rater sees. So a line art never shows a block twice, and
+each block comes once among every B trials of a round.
 """
 
 from collections import Counter
@@ -27,7 +27,7 @@ FAR = 3
 
 
 class Dice:
-    """Draws by lot that stay the same, in every release of NumPy: Philox's own numbers, counted from a key."""
+    """Draws by lot that are the same in every release of NumPy: Philox's own numbers, counted from a key."""
 
     def __init__(self, seed: int, stream: int) -> None:
         self._raw = np.random.Philox(key=seed + (stream << 64)).random_raw
@@ -49,7 +49,7 @@ class Dice:
 
 
 BLOCKS, ITEMS, SUBSETS, RATERS = range(4)
-"""Streams of a study's dice: what all raters share, which line arts are drawn, who sees them, the first rater."""
+"""Streams of a study's dice: what raters share, line arts that are drawn, who sees which, the first rater."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def check(plan: Plan) -> None:
     k, n = plan.per_rater, plan.raters * plan.per_rater
     if plan.items < 2 or k < 2:
         raise StudyError(
-            f"the study shows {min(plan.items, k)} line art; expected two or more, since none may come twice in "
-            "a row; add some"
+            f"the study shows {min(plan.items, k)} line art; expected two or more, since none may come twice "
+            "in a row; add some"
         )
     if k > plan.items:
         raise StudyError(
@@ -133,29 +133,29 @@ def check(plan: Plan) -> None:
     if n % plan.items:
         step, others = plan.items // gcd(plan.items, plan.raters), plan.items // gcd(plan.items, k)
         raise StudyError(
-            f"{plan.raters} raters of {k} line arts each cannot see {plan.items} line arts equally often; take "
-            f"items_per_rater = {_nearest(k, step)}, or raters = {_nearest(plan.raters, others)}"
+            f"{plan.raters} raters of {k} line arts each cannot see {plan.items} line arts equally often; "
+            f"take items_per_rater = {_nearest(k, step)}, or raters = {_nearest(plan.raters, others)}"
         )
     if plan.rounds > plan.blocks:
         raise StudyError(
-            f"comparisons = {plan.rounds} asks for more than the {plan.blocks} combinations of {plan.shown} among "
-            f"{plan.methods} methods; take less"
+            f"comparisons = {plan.rounds} asks for more than the {plan.blocks} combinations of {plan.shown} "
+            f"among {plan.methods} methods; take less"
         )
     if plan.rounds < plan.blocks and n % plan.blocks:
         raise StudyError(
-            f"{plan.raters} raters of {k} line arts with {plan.rounds} of {plan.blocks} comparisons each cannot "
-            f"compare all methods equally often; take raters = "
+            f"{plan.raters} raters of {k} line arts with {plan.rounds} of {plan.blocks} comparisons each "
+            "cannot compare all methods equally often; take raters = "
             f"{_nearest(plan.raters, _both(plan.blocks, k, plan.items))}, or leave out `comparisons`"
         )
     if plan.repeats > plan.main // 4:
         raise StudyError(
-            f"repeats = {plan.repeats} is more than a quarter of a rater's {plan.main} trials, which leaves no "
-            "room between a trial and its repeat; take less"
+            f"repeats = {plan.repeats} is more than a quarter of a rater's {plan.main} trials, which leaves "
+            "no room between a trial and its repeat; take less"
         )
 
 
 def subsets(plan: Plan) -> list[list[int]]:
-    """The line arts of each rater. Among the first so many raters, too, no two counts differ by more than 1."""
+    """The line arts of each rater; among the first so many raters, too, counts differ by 1 at most."""
     dice, left = Dice(plan.seed, SUBSETS), list[int]()
     found = []
     for _ in range(plan.raters):
@@ -192,8 +192,9 @@ def _session(
         if (session := _inserted(showings, wishes)) is not None:
             return session
     raise StudyError(
-        f"a session of {plan.main} trials of {plan.per_rater} line arts has no room for {plan.repeats} repeats and "
-        f"{len(plan.gold)} gold pictures without showing a line art twice in a row; take fewer, or more line arts"
+        f"a session of {plan.main} trials of {plan.per_rater} line arts has no room for {plan.repeats} "
+        f"repeats and {len(plan.gold)} gold pictures without showing a line art twice in a row; take fewer "
+        "of them, or more line arts"
     )
 
 
@@ -235,7 +236,7 @@ class _Wish:
 
 
 def _repeats(plan: Plan, dice: Dice, showings: list[Showing], main: list[tuple[int, int]]) -> list[_Wish]:
-    """Trials of the first half, of each block equally often; each wants to come again half a session later."""
+    """Trials of the first half, of each block equally often; each is to come again half a session later."""
     half = (len(main) + 1) // 2
     seen, ranked = Counter[int](), []
     for at in dice.shuffled(range(half)):

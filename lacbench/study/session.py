@@ -1,5 +1,6 @@
 """One rater's sitting: what is shown next, and what becomes of what they say. No page, no network."""
 
+import re
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -14,6 +15,10 @@ from lacbench.study.invite import join, token_sha256
 from lacbench.study.store import assignment, invitation, item, lease, now, rater, rating, shown, stimulus
 
 __all__ = ["ClosedError", "OtherTabError", "Sitting", "Study", "Trial", "UnknownLinkError"]
+
+
+LONGEST = 2**31 - 1
+"""Milliseconds that are told apart; a tab may be open for weeks."""
 
 
 class OtherTabError(StudyError):
@@ -59,8 +64,6 @@ class Sitting:
             self._take_lease(connection)
             self._ids, self._trials = _trials(connection, study, rater_id)
             self._refresh(connection)
-        self.started = bool(self._revisions)
-        """Whether the rater had rated before this sitting."""
 
     @classmethod
     def open(cls, study: Study, token: str, address: str = "") -> "Sitting":
@@ -110,6 +113,11 @@ class Sitting:
         return self.study.design.ratings.minimum_viewing_ms
 
     @property
+    def started(self) -> bool:
+        """Whether the rater has rated anything, now or at an earlier sitting."""
+        return bool(self._revisions)
+
+    @property
     def done(self) -> int:
         """Trials that are rated, practice included; as many can be undone."""
         return self._next
@@ -124,7 +132,7 @@ class Sitting:
         """The trials after the one that is to be rated, so that their pictures can be fetched ahead."""
         return self._trials[self._next + 1 : self._next + 1 + count]
 
-    def rate(self, event: str, trial: str, score: int, milliseconds: int) -> bool:
+    def rate(self, event: str, trial: str, score: int, milliseconds: float) -> bool:
         """Keep what the rater said of the trial at hand.
 
         Args:
@@ -138,22 +146,20 @@ class Sitting:
         Raises:
             OtherTabError: the rater's link was opened elsewhere later.
             ClosedError: the study takes no ratings any more.
-            StudyError: no such score, an answer before the minimum viewing time, or another answer's event id.
+            StudyError: no such score, an answer before the minimum viewing time, another answer's event id.
         """
-        if isinstance(score, bool) or not isinstance(score, int) or not 1 <= score <= len(self.labels):
+        if type(score) is not int or not 1 <= score <= len(self.labels):
             raise StudyError(
                 f"there is no score {score!r}; expected a whole number from 1 to {len(self.labels)}"
             )
-        if milliseconds < self.minimum_viewing_ms:
+        if type(milliseconds) not in (int, float) or not self.minimum_viewing_ms <= milliseconds:
             raise StudyError(
-                f"that was {milliseconds} ms after the picture came; expected {self.minimum_viewing_ms} or more; look "
-                "a little longer"
+                f"the answer came {milliseconds!r} ms after the picture; expected {self.minimum_viewing_ms} "
+                "or more; look a little longer"
             )
-        at_hand = self._trials[self._next].key if self._next < len(self._trials) else None
-        # An id seen before is answered first: the trial at hand may have moved on since.
-        return self._write(
-            event, self._next if trial == at_hand else None, score, min(milliseconds, 2**31 - 1)
-        )
+        at_hand = self._next if self._next < len(self._trials) else None
+        at_hand = at_hand if at_hand is not None and self._trials[at_hand].key == trial else None
+        return self._write(event, at_hand, score, round(min(milliseconds, LONGEST)))
 
     def undo(self, event: str) -> bool:
         """Withdraw the last answer: its trial is at hand again. Raises as `rate` does.
@@ -164,26 +170,26 @@ class Sitting:
 
     def _write(self, event: str, position: int | None, score: int | None, milliseconds: int) -> bool:
         """Add a revision to the trial at a position, unless the event is known."""
-        if not 1 <= len(event) <= 100:
-            raise StudyError("an answer came without an id of 1 to 100 characters; reload the page")
+        if not isinstance(event, str) or not re.fullmatch("[ -~]{1,100}", event):
+            raise StudyError("an answer came without an id of 1 to 100 ASCII characters; reload the page")
         with self.study.store.writing() as connection:
-            if self._known(connection, event):
+            if self._known(connection, event):  # asked first: the trial at hand may have moved on since
                 self._refresh(connection)
                 return True
-            self._check_lease(connection)
+            self._check_lease(connection, writes=True)
             self.study.check_open(connection)
             if position is None:
                 return False
-            revision = self._revisions.get(position, (-1, None))[0] + 1
+            revision = self._revisions.get(position, -1) + 1
             row = {
                 "assignment": self._ids[position], "revision": revision, "event": event, "score": score,
                 "milliseconds": milliseconds, "time": now(),
             }  # fmt: skip
-            if not self.study.store.insert_new(connection, rating, row) and not self._known(
-                connection, event
-            ):
-                raise OtherTabError(ELSEWHERE)
-            self._refresh(connection)
+            if not self.study.store.insert_new(connection, rating, row):
+                raise StudyError("an answer came under another one's id; reload the page")
+        # Only now it is on the disk.
+        self._revisions[position] = revision
+        self._next = position + (score is not None)
         return True
 
     def _known(self, connection: sa.Connection, event: str) -> bool:
@@ -194,16 +200,16 @@ class Sitting:
         return found is not None
 
     def _refresh(self, connection: sa.Connection) -> None:
-        """Read the newest revision of every trial, and which trial is at hand."""
+        """Read the newest revision of every trial, and which trial is at hand: they are rated in order."""
         rows = connection.execute(
             sa.select(assignment.c.position, rating.c.revision, rating.c.score)
-            .join(rating)
+            .join_from(rating, assignment)
             .where(assignment.c.rater == self._rater)
             .order_by(rating.c.revision)
-        )
-        self._revisions = {row.position: (row.revision, row.score) for row in rows}
-        rated = {position for position, (_, score) in self._revisions.items() if score is not None}
-        self._next = next(p for p in range(len(self._trials) + 1) if p not in rated)
+        ).all()
+        self._revisions = {row.position: row.revision for row in rows}
+        scores = {row.position: row.score for row in rows}
+        self._next = sum(score is not None for score in scores.values())
 
     def _take_lease(self, connection: sa.Connection) -> None:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
@@ -211,32 +217,27 @@ class Sitting:
         taken = dialect.insert(lease).values(rater=self._rater, **row)
         connection.execute(taken.on_conflict_do_update(index_elements=["rater"], set_=row))
 
-    def _check_lease(self, connection: sa.Connection) -> None:
-        holder = connection.scalar(sa.select(lease.c.holder).where(lease.c.rater == self._rater))
+    def _check_lease(self, connection: sa.Connection, writes: bool = False) -> None:
+        question = sa.select(lease.c.holder).where(lease.c.rater == self._rater)
+        # Until an answer is on the disk no other tab may begin to speak: it would not see the answer.
+        holder = connection.scalar(question.with_for_update() if writes else question)
         if holder != self._holder:
-            raise OtherTabError(ELSEWHERE)
-
-
-ELSEWHERE = "this study was opened in another tab or window, which goes on; reload this page to go on here"
+            raise OtherTabError(
+                "this study was opened in another tab or window since; reload this page to go on here"
+            )
 
 
 def _rater_of(study: Study, token: str) -> int | None:
     """The rater whose newest link has this token."""
     newer = invitation.alias()
-    return study_scalar(
-        study,
-        sa.select(rater.c.id)
-        .join(invitation)
-        .where(
-            rater.c.study == study.id,
-            invitation.c.token_sha256 == token_sha256(token),
-            ~sa.exists().where(newer.c.rater == invitation.c.rater, newer.c.revision > invitation.c.revision),
-        ),
+    replaced = sa.exists().where(
+        newer.c.rater == invitation.c.rater, newer.c.revision > invitation.c.revision
     )
-
-
-def study_scalar(study: Study, question: sa.Select[tuple[int]]) -> int | None:
-    """One number from the study's database; None where there is none."""
+    question = (
+        sa.select(rater.c.id)
+        .join_from(invitation, rater)
+        .where(rater.c.study == study.id, invitation.c.token_sha256 == token_sha256(token), ~replaced)
+    )
     with study.store.reading() as connection:
         return connection.scalar(question)
 

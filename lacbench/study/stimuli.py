@@ -1,4 +1,4 @@
-"""What raters see: every picture re-encoded by one encoder, at one size for each line art, without metadata."""
+"""What raters see: every picture by one encoder, without metadata, at one size for each line art."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -79,6 +79,6 @@ def _check_aspect(output: Array, line_art: Array, name: str) -> None:
     off = min(abs(h - w * height / width), abs(w - h * width / height))
     if off > SLACK:
         raise StudyError(
-            f"{name} has {w} × {h} pixels, its line art {width} × {height}: not the same picture at another size; "
-            "expected outputs as wide to high as their line art; colour it again without cropping"
+            f"{name} has {w} × {h} pixels, its line art {width} × {height}: that is another aspect; expected "
+            "all outputs of a line art to be as wide to high as it is; colour it again without cropping"
         )

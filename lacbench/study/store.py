@@ -1,7 +1,7 @@
 """Where a study's ratings are kept: SQLite in its folder, or PostgreSQL by URL. Nothing is ever changed.
 
-A rating that is withdrawn or given anew is a further revision; triggers refuse to change or delete a row. Only
-leases, which say which of a rater's tabs may speak, are written over.
+A rating that is withdrawn or given anew is a further revision; triggers refuse to change or delete a row.
+Only leases, which say which of a rater's tabs may speak, are written over.
 """
 
 import re
@@ -90,8 +90,9 @@ assignment = sa.Table(
 )  # fmt: skip
 """Every rater's trials in their order; `key` is all that a browser sees of one."""
 shown = sa.Table(
-    "shown", tables, _id(), _of("assignment"), sa.Column("place", sa.Integer, nullable=False), _of("stimulus"),
-    sa.UniqueConstraint("assignment", "place"), sa.UniqueConstraint("assignment", "stimulus"),
+    "shown", tables, _id(), _of("assignment"), sa.Column("place", sa.Integer, nullable=False),
+    _of("stimulus"), sa.UniqueConstraint("assignment", "place"),
+    sa.UniqueConstraint("assignment", "stimulus"),
 )  # fmt: skip
 """What a trial shows, in order of place."""
 rating = sa.Table(
@@ -201,8 +202,8 @@ class Store:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except sa.exc.DBAPIError as error:
-            reason = " ".join(str(error.orig).split())
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
+            reason = " ".join(str(getattr(error, "orig", None) or error).split())
             raise StudyError(
                 f"the study's database {self.name} does not work: {reason}; see that it is there and may be "
                 "written to, then try again"
@@ -217,8 +218,8 @@ def database_url(url: str) -> sa.URL:
         parsed = sa.URL.create("unreadable")
     if not re.fullmatch(r"postgres(ql)?(\+psycopg)?", parsed.drivername):
         raise StudyError(
-            "the study's database cannot be used: expected a URL like postgresql://user@host/database, got one of "
-            f"kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the study's folder"
+            "the study's database cannot be used: expected a URL like postgresql://user@host/database, got "
+            f"one of kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the folder"
         )
     return parsed.set(drivername="postgresql+psycopg")
 

@@ -67,7 +67,7 @@ def test_nothing_tells_the_method(server: Server, chromium: Browser) -> None:
     everything = b"\n".join([*told, *pictures.values()])
     assert b"Practice 1 of 1" in everything and b"lineArt" in everything
     assert len(pictures) >= (TRIALS - 2) + 4
-    names = [answer.item for answer in server.study.peek("a test")]
+    names = server.study.peek("a test")["item"]
     assert names
     words = [*METHODS, NAME, "outputs", str(server.study.folder), *{n[:12] for n in names}]
     assert {word for word in words if word.lower().encode() in everything.lower()} == set()

@@ -80,7 +80,9 @@ def test_a_picture_is_looked_at_before_it_is_rated(server: Server, chromium: Bro
         page = context.new_page()
         tab = Tab(page, server.link(rater.token))
         # Holds the clocks at which buttons would be freed, but lets pictures come.
-        page.evaluate("const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms === 251 ? 1500 : ms)")
+        page.evaluate(
+            "const real = setTimeout; window.setTimeout = (f, ms) => real(f, ms === 251 ? 1500 : ms)"
+        )
         page.locator(".go").click()
         expect(tab.images).to_be_visible()
         button = page.get_by_role("button", name="Excellent")
@@ -100,7 +102,9 @@ def test_without_a_mouse_and_for_screen_readers(
     with chromium.new_context() as context:
         page = context.new_page()
         tab = Tab(page, server.link(rater.token))
-        focused = "(() => { let e = document.activeElement; while (e.shadowRoot) e = e.shadowRoot.activeElement;"
+        focused = (
+            "(() => { let e = document.activeElement; while (e.shadowRoot) e = e.shadowRoot.activeElement;"
+        )
         focused += " return e.innerText })()"
         assert page.evaluate(focused) == "Welcome"
         assert findings(page) == []
@@ -133,7 +137,9 @@ def test_without_a_mouse_and_for_screen_readers(
 def test_on_a_phone(server: Server, chromium: Browser, width: int, height: int) -> None:
     (rater,) = server.invited(1)
     size = {"width": width, "height": height}
-    with chromium.new_context(viewport=size, device_scale_factor=3, is_mobile=True, has_touch=True) as context:  # type: ignore[arg-type]
+    with chromium.new_context(
+        viewport=size, device_scale_factor=3, is_mobile=True, has_touch=True
+    ) as context:  # type: ignore[arg-type]
         page = context.new_page()
         tab = Tab(page, server.link(rater.token))
         page.get_by_role("button", name="Start").tap()
