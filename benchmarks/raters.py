@@ -37,7 +37,9 @@ class SocketRater:
             element = forward.delta.new_element
             if element.WhichOneof("type") == "bidi_component":
                 self.panel, self.data = element.bidi_component.id, json.loads(element.bidi_component.json)
-            if forward.WhichOneof("type") == "script_finished" and self.data.get("ack") == event.get("event", ""):
+            if forward.WhichOneof("type") == "script_finished" and self.data.get("ack") == event.get(
+                "event", ""
+            ):
                 return
 
     def answer(self, score: int) -> dict[str, Any]:

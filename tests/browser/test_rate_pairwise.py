@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from conftest import Findings
+from chromium import Findings
 from rating import SIZE, Tab, make_rated, served
 
 pytestmark = [pytest.mark.browser, pytest.mark.network]
@@ -18,7 +18,9 @@ def test_the_best_of_three(tmp_path: Path, chromium: Browser, findings: Findings
         page = context.new_page()
         tab = Tab(page, server.link(rater.token))
         tab.go()
-        expect(page.get_by_role("group", name="Which picture is best?").get_by_role("button")).to_have_count(3)
+        expect(page.get_by_role("group", name="Which picture is best?").get_by_role("button")).to_have_count(
+            3
+        )
         assert page.locator("figcaption").all_inner_texts() == ["1", "2", "3"]
         boxes = [image.bounding_box() for image in tab.images.all()]
         assert all(box and (box["width"], box["height"]) == (SIZE, SIZE) for box in boxes)

@@ -130,9 +130,9 @@ def test_wrong_links_and_too_many_of_them(tmp_path: Path, chromium: Browser) -> 
         for token in ("", "nobody", "<b>nobody</b>&t=1"):
             tab = Tab(page, server.link(token))
             assert tab.title == "This link cannot be used"
-            assert "this link is not known" in page.locator(".text").inner_text()
+            assert "This link is not known" in page.locator(".text").inner_text()
             assert page.locator(".go").is_hidden()
         for _ in range(20):
-            if "too many wrong links" in Tab(page, server.link("guess")).page.locator(".text").inner_text():
+            if "Too many wrong links" in Tab(page, server.link("guess")).page.locator(".text").inner_text():
                 return
     raise AssertionError("any number of links can be tried")
