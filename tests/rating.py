@@ -130,9 +130,9 @@ class Tab:
         self.settled()
 
     def settled(self) -> "Tab":
-        """Wait until an answer is taken, or a text shown."""
-        wanted = ".message:visible, .answers button[aria-disabled=false]:visible"
-        self.page.locator(wanted).first.wait_for()
+        """Wait until the last answer is safe, and another one is taken or a text is shown."""
+        free = ".message:has(.go[hidden])", ".go[aria-disabled=false]", ".answers button[aria-disabled=false]"
+        self.page.locator(", ".join(f"{selector}:visible" for selector in free)).first.wait_for()
         return self
 
     def answer(self, score: int) -> None:
