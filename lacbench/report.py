@@ -10,25 +10,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
 
 import lacbench
 from lacbench.card import members, rights
-from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.errors import ImageError, InputError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
+from lacbench.page import load_template
 from lacbench.progress import Progress, Silent
 from lacbench.reasons import REASONS
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
 from lacbench.reproduce import FLOORS, demo_command, steps
 from lacbench.scorecard import ScoreCard
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 ENOUGH = 2048
 """Pictures on each side below which an FID proves the line, not a ranking: one per Inception feature."""
@@ -162,7 +160,7 @@ def write_report(
         ImageError: a kept picture or an output cannot be read.
         OutputError: the page cannot be written.
     """
-    template = _template()
+    template = load_template("report.html.j2")
     scores = _scores(dataset, cards)
     page = template.render(
         name=dataset.name,
@@ -190,22 +188,6 @@ def write_report(
     )
     write_text(path, page)
     return path
-
-
-def _template() -> "Template":
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingError("the report needs Jinja; run: pip install 'lacbench[report]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lacbench"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _taste(dataset: Dataset) -> list[Picture]:

@@ -1,19 +1,27 @@
 """The table of ratings: who gave which score to which method's output of which line art; read and checked."""
 
-import csv
 import hashlib
 import json
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unicodedata import category
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lacbench.errors import StudyError
+from lacbench.study.tables import (
+    OPTIONAL,
+    ROLES,
+    Where,
+    as_number,
+    read_name,
+    read_numbers,
+    read_role,
+    read_table,
+)
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -24,8 +32,6 @@ COLUMNS = ("rater", "item", "method", "score")
 """Columns that a table of ratings must have; `role`, `milliseconds` and `position` may come beside them."""
 LARGEST = 20_000_000
 """Methods × raters × items that are analysed; of the paper's study these are 9,024."""
-ROLES = ("main", "repeat", "gold", "training")
-"""What a rating is for: `main` is analysed, `repeat` tells how steady a rater is; others are left out."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +147,13 @@ def read_ratings(path: Path) -> Ratings:
     Columns: rater, item, method, score (1–5); role, milliseconds and position are optional, others are not
     looked at. Raises StudyError that names the line (CSV) or row (Parquet, from 1) and the value.
     """
-    if path.suffix.lower() not in (".csv", ".parquet"):
-        raise StudyError(f"{path}: expected a table of ratings, .csv or .parquet; give a file of that kind")
-    if not path.is_file():
-        raise StudyError(f"{path}: there is no such file; give a table of ratings, .csv or .parquet")
-    if path.suffix.lower() == ".parquet":
-        return make_ratings(_read_parquet(path), lambda row: f"{path}, row {row + 1}", str(path))
-    columns, lines = _read_csv(path)
-    return make_ratings(columns, lambda row: f"{path}, line {lines[row]}", str(path))
+    columns, where = read_table(path, (*COLUMNS, *OPTIONAL))
+    return make_ratings(columns, where, str(path))
 
 
 def make_ratings(
     columns: Mapping[str, Sequence[Any]],
-    where: Callable[[int], str] = lambda row: f"row {row + 1}",
+    where: Where = lambda row: f"row {row + 1}",
     source: str = "the ratings",
 ) -> Ratings:
     """Check columns of one entry a rating, as in `read_ratings`, and make a table of them.
@@ -166,12 +166,12 @@ def make_ratings(
         raise StudyError(
             f"{source}: expected the columns {', '.join(COLUMNS)}, got {got}; add {', '.join(missing)}"
         )
-    role = [_role(value, where, row) for row, value in enumerate(columns.get("role", ()))]
+    role = [read_role(value, where, row) for row, value in enumerate(columns.get("role", ()))]
     role = role or ["main"] * len(columns["score"])
     main, again, gold, training = ([row for row, value in enumerate(role) if value == r] for r in ROLES)
     if not main:
         raise StudyError(f"{source}: there are no ratings; expected one row for each, under a header")
-    names = [[_name(v, name, where, row) for row, v in enumerate(columns[name])] for name in COLUMNS[:3]]
+    names = [[read_name(v, name, where, row) for row, v in enumerate(columns[name])] for name in COLUMNS[:3]]
     scores = np.array([_score(value, where, row) for row, value in enumerate(columns["score"])])
     cells = list(zip(*names, strict=True))
     first = _first_rows(cells, main, where)
@@ -189,16 +189,13 @@ def make_ratings(
         item[main],
         method[main],
         scores[main],
-        milliseconds=_numbers(columns, "milliseconds", main, where),
-        position=_numbers(columns, "position", main, where),
+        milliseconds=read_numbers(columns, "milliseconds", main, where),
+        position=read_numbers(columns, "position", main, where),
         repeats=Repeats(rater[again], item[again], method[again], firsts, scores[again]),
         left_out=len(gold) + len(training),
     )
 
 
-_CONTROL = ("Cc", "Cs", "Zl", "Zp")
-"""Unicode's categories of what is no text on one line."""
-Where = Callable[[int], str]
 Cell = tuple[str, ...]
 
 
@@ -226,118 +223,11 @@ def _told(cell: Cell) -> str:
     return f"rater {rater!r}, item {item!r}, method {method!r}"
 
 
-def _name(value: Any, column: str, where: Where, row: int) -> str:
-    name = "" if _is_empty(value) else str(value).strip()
-    if not name:
-        raise StudyError(f"{where(row)}: the {column} is empty; expected a name")
-    # A line feed would break tables, an escape sequence take over the terminal they are printed on.
-    if not name.isprintable() and any(category(character) in _CONTROL for character in name):
-        told = f"{where(row)}: expected a {column} without control characters and line feeds"
-        raise StudyError(f"{told}, got {name!r}; rename it")
-    return name
-
-
-def _is_empty(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN (as data frames have it), or no text."""
-    if isinstance(value, str):
-        return not value.strip()
-    return value is None or (isinstance(value, float) and math.isnan(value))
-
-
-def _role(value: Any, where: Where, row: int) -> str:
-    role = "main" if _is_empty(value) else str(value).strip()
-    if role not in ROLES:
-        raise StudyError(
-            f"{where(row)}: expected a role out of {', '.join(ROLES)}, got {role!r}; mend or drop it"
-        )
-    return role
-
-
 def _score(value: Any, where: Where, row: int) -> float:
-    number = _number(value)
+    number = as_number(value)
     if number not in SCORES:
         raise StudyError(
             f"{where(row)}: expected a score of 1, 2, 3, 4 or 5, got {value!r}; mend it, or leave the "
             "row out where there was no rating"
         )
     return number
-
-
-def _number(value: Any) -> float:
-    """The value as a number; NaN for what is none."""
-    try:
-        return math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _numbers(columns: Mapping[str, Sequence[Any]], name: str, rows: list[int], where: Where) -> FloatArray:
-    """An optional column of numbers ≥ 0; NaN where it is not there or empty."""
-    if name not in columns:
-        return np.full(len(rows), np.nan)
-    numbers = np.empty(len(rows))
-    for place, row in enumerate(rows):
-        value = columns[name][row]
-        numbers[place] = _number(value)
-        if not _is_empty(value) and not 0 <= numbers[place] < math.inf:
-            raise StudyError(
-                f"{where(row)}: expected a number in {name}, got {value!r}; mend it or leave it empty"
-            )
-    return numbers
-
-
-def _read_csv(path: Path) -> tuple[dict[str, list[str]], list[int]]:
-    """A CSV file's columns, and each row's line; the byte order mark of spreadsheets is taken."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            header = [name.strip() for name in next(reader, [])]
-            rows, lines = [], []
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise StudyError(
-                        f"{path}, line {reader.line_num}: expected {len(header)} values as in the header, "
-                        f"got {len(row)}; mend the line"
-                    )
-                rows.append(row)
-                lines.append(reader.line_num)
-    except (csv.Error, UnicodeError, OSError) as error:
-        raise StudyError(
-            f"{path}: expected CSV in UTF-8, got what cannot be read ({error}); save it so"
-        ) from error
-    if len(header) == 1 and (sign := next((sign for sign in ";\t|" if sign in header[0]), "")):
-        raise StudyError(
-            f"{path}: expected commas between values, got {header[0]!r}; write them for {sign!r}"
-        )
-    _check_once(header, path)
-    return {name: [row[place] for row in rows] for place, name in enumerate(header)}, lines
-
-
-def _check_once(names: list[str], path: Path) -> None:
-    if len(set(names)) != len(names):
-        raise StudyError(f"{path}: a column is there twice ({', '.join(names)}); expected each once")
-
-
-def _read_parquet(path: Path) -> dict[str, list[Any]]:
-    """A Parquet file's columns, those that are looked at."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        wanted = {*COLUMNS, "role", "milliseconds", "position"}
-        with pq.ParquetFile(path) as file:
-            here = [name for name in file.schema_arrow.names if name in wanted]
-            _check_once(here, path)
-            table = file.read(columns=here)
-            # Some programs write text as bytes, without a word that it is text.
-            plain = [
-                pa.string() if kind in (pa.binary(), pa.large_binary()) else kind
-                for kind in table.schema.types
-            ]
-            table = table.cast(pa.schema(list(zip(here, plain, strict=True))))
-            columns: dict[str, list[Any]] = table.to_pydict()
-    except (pa.ArrowException, OSError, UnicodeError) as error:
-        raise StudyError(f"{path}: expected a Parquet file, got what cannot be read ({error})") from error
-    return columns

@@ -2,8 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from lacbench.study.analysis import Analysis, Comparison
+
+if TYPE_CHECKING:
+    from lacbench.study.pairwise import Tournament
 
 
 def verdict(analysis: Analysis) -> str:
@@ -12,7 +16,7 @@ def verdict(analysis: Analysis) -> str:
         return "No method was named as ours, so nothing was tested."
     told = _claims(analysis)
     if analysis.with_screening:
-        raters = _listed(analysis.excluded)
+        raters = listed(analysis.excluded)
         without = f"without {raters}, whom the rule {analysis.rule} flags"
         if _parts(analysis.with_screening) == _parts(analysis):
             told += f" It is the same {without}."
@@ -21,7 +25,7 @@ def verdict(analysis: Analysis) -> str:
     return told
 
 
-def claimed(analysis: Analysis) -> tuple[str, ...]:
+def claimed(analysis: "Analysis | Tournament") -> tuple[str, ...]:
     """The methods that ours is shown to be rated above, at the level 1 − confidence.
 
     All of them where the test of the whole claim says so (`beats_all_p`), else those whose p, adjusted by
@@ -38,7 +42,7 @@ def level_of(confidence: float) -> float:
     return round(1 - confidence, 12)
 
 
-def beats_all(analysis: Analysis) -> bool:
+def beats_all(analysis: "Analysis | Tournament") -> bool:
     """Whether ours is shown to be rated above every other method."""
     return analysis.beats_all_p is not None and analysis.beats_all_p <= level_of(analysis.confidence)
 
@@ -65,19 +69,19 @@ def _claims(analysis: Analysis) -> str:
     elif shown:
         ps = [c.p_holm for c in shown if c.p_holm is not None]
         kind = "one-sided p" if len(analysis.comparisons) == 1 else "largest one-sided p, adjusted by Holm,"
-        names = _listed([c.other for c in shown])
+        names = listed([c.other for c in shown])
         told.append(f"{ours} is rated above {names}: {kind} {shown_p(max(ps))}, at the level {level}.")
     lower = [c for c in rest if _is_lower(c)]
     if open_ := [c.other for c in rest if c.p is not None and c not in lower]:
-        names = _listed(open_, last="or")
+        names = listed(open_, last="or")
         told.append(
             f"That {ours} is rated above {names} is not shown, which does not mean that it is not so."
         )
     if lower:
-        means = _listed([f"{c.other} {_ahead(c, analysis.confidence)}" for c in lower])
+        means = listed([f"{c.other} {_ahead(c, analysis.confidence)}" for c in lower])
         told.append(f"Rated above {ours}, on average: {means}.")
     if untested := [c.other for c in rest if c.p is None]:
-        told.append(f"Against {_listed(untested)} there is no test: the differences do not vary.")
+        told.append(f"Against {listed(untested)} there is no test: the differences do not vary.")
     if shown:
         told.append("Raters and line arts are taken for samples of others like them.")
     return " ".join(told)
@@ -101,6 +105,6 @@ def _ahead(comparison: Comparison, confidence: float) -> str:
     return f"(by {-comparison.difference:.2f}, {100 * confidence:g}% interval {low} to {high})"
 
 
-def _listed(names: Sequence[str], last: str = "and") -> str:
+def listed(names: Sequence[str], last: str = "and") -> str:
     """a, b and c."""
     return f" {last} ".join(filter(None, (", ".join(names[:-1]), names[-1])))
