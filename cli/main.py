@@ -23,6 +23,7 @@ from lacbench.cli.prune import prune
 from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
 from lacbench.cli.score import score
+from lacbench.cli.significance import significance
 from lacbench.cli.train import train
 from lacbench.cli.train_features import train_features
 from lacbench.cli.verify import verify
@@ -63,7 +64,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, fid, score, mos, report,
+    train_features, train, colorize, export, fid, score, mos, significance, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

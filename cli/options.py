@@ -19,6 +19,16 @@ engine_option = click.option(
 )
 """`--engine URL`; results do not depend on it."""
 
+port_option = click.option(
+    "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to listen on."
+)
+"""`--port N`, for commands that serve a page."""
+
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is all of them."
+)
+"""`--host ADDRESS`, for commands that serve a page."""
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder that may not be there yet."""
 

@@ -3,7 +3,7 @@
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
@@ -111,6 +111,26 @@ class Bars(Lines):
             show = lambda: live.update(_table(status()), refresh=True)  # noqa: E731
             with _repeated(show, 0.5):
                 yield
+
+
+def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout, its first column to the left and numbers to the right, then an empty line.
+
+    Its width is that of its contents, also where stdout is no terminal: no number is cut short.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for place, name in enumerate(header):
+        table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(highlight=False)
+    console.width = max(console.width, 100_000)
+    console.print(table)
+    click.echo()
 
 
 def _line(status: Status) -> str:

@@ -23,17 +23,7 @@ def outputs_of(submission: Path, dataset: Dataset) -> dict[str, Path]:
     Raises InputError, with names, for line arts without output, and for pictures that belong to no line art:
     the FID would count them.
     """
-    if not submission.is_dir():
-        raise InputError(f"{submission} is no folder; expected a submission's; check the path")
-    outputs = {m.record.sha256: submission / f"{m.record.sha256}.png" for m in dataset.linearts}
-    if not outputs:
-        raise InputError(f"{dataset.folder} has no line arts to colour; expected one at least; add some")
-    missing = [f"{path.name}" for path in outputs.values() if not path.is_file()]
-    if missing:
-        raise InputError(
-            f"{len(missing)} of {len(outputs)} line arts have no output in {submission}: {_some(missing)}; "
-            f"expected <line art's sha256>.png for each; run `lacbench colorize` on {dataset.folder}"
-        )
+    outputs = outputs_for(submission, dataset, [m.record.sha256 for m in dataset.linearts])
     suffixes = {*SUFFIXES.values(), ".jpeg"}
     pictures = (p for p in sorted(submission.iterdir()) if p.suffix.lower() in suffixes)
     others = [p.name for p in pictures if outputs.get(p.stem) != p]
@@ -41,6 +31,25 @@ def outputs_of(submission: Path, dataset: Dataset) -> dict[str, Path]:
         raise InputError(
             f"{submission} holds {len(others)} pictures of no line art of {dataset.folder}: {_some(others)}; "
             "expected outputs alone; move the others away"
+        )
+    return outputs
+
+
+def outputs_for(submission: Path, dataset: Dataset, wanted: Sequence[str]) -> dict[str, Path]:
+    """The outputs for some of the data set's line arts, by the line art's sha256.
+
+    Raises InputError, with names, for those without output.
+    """
+    if not submission.is_dir():
+        raise InputError(f"{submission} is no folder; expected a submission's; check the path")
+    outputs = {sha256: submission / f"{sha256}.png" for sha256 in wanted}
+    if not outputs:
+        raise InputError(f"{dataset.folder} has no line arts to colour; expected one at least; add some")
+    missing = [f"{path.name}" for path in outputs.values() if not path.is_file()]
+    if missing:
+        raise InputError(
+            f"{len(missing)} of {len(outputs)} line arts have no output in {submission}: {_some(missing)}; "
+            f"expected <line art's sha256>.png for each; run `lacbench colorize` on {dataset.folder}"
         )
     return outputs
 
