@@ -264,9 +264,9 @@ def test_links_lead_to_their_rater_until_they_are_replaced(study: Study) -> None
 
 
 @pytest.mark.parametrize("token", ["", "guess", "x" * 10_000, "\ud800", "'; DROP TABLE rating; --", "\x00"])
-def test_links_that_nobody_has_are_refused(study: Study, token: str) -> None:
+def test_links_that_nobody_has_are_refused(quick: Study, token: str) -> None:
     with pytest.raises(UnknownLinkError, match="not known"):
-        Sitting.open(study, token)
+        Sitting.open(quick, token)
 
 
 def test_tokens_are_kept_as_digests_alone(quick: Study) -> None:
