@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-study bench-train-step bench-xdog format lock browser postgresql clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-significance bench-study bench-train-step bench-xdog format lock browser postgresql clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -80,6 +80,10 @@ bench-frechet: $(READY)  ## the Fréchet distance against SciPy's square root of
 
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)
+
+bench-significance: $(READY)  ## the analysis of a rating study, against statsmodels; which tests hold their level
+	$(BIN)/python benchmarks/significance.py
+	$(BIN)/python benchmarks/significance.py --studies 2000
 
 bench-xdog: $(READY)  ## line drawings a second on one core, against SciPy and OpenCV (ART=folder)
 	$(BIN)/python benchmarks/xdog.py $(ART)

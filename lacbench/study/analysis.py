@@ -126,7 +126,7 @@ def analyse(
         ours=ours,
         confidence=confidence,
         n_raters=len(ratings.raters),
-        n_items=len(ratings.items),
+        n_items=len(np.unique(ratings.item)),
         n_ratings=len(ratings),
         methods=tuple(methods),
         comparisons=comparisons,

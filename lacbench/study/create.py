@@ -47,8 +47,7 @@ def create_study(
     """
     engine, progress = engine or Local(), progress or Silent()
     design = load_design(file)
-    url = os.environ.get(DATABASE, "") or _without_password(design)
-    dataset = load_dataset(design.data)
+    url, dataset = _database(design), load_dataset(design.data)
     items, training = _drawn(design, dataset)
     gold = [_found(g.item, dataset, "gold") for g in design.gold]
     shown = list(dict.fromkeys([*items, *training, *gold]))
@@ -57,9 +56,22 @@ def create_study(
     _claim(folder)
     keep = partial(keep_media, folder.absolute(), design.items.size)
     media = list(progress.track(engine.map(keep, sources), "pictures", len(sources)))
-    told = _told(design, dataset, media, len(items))
-    with output_errors(folder):
-        write_text(folder / FILE, design.text)
+    _store(design, url, folder, media, orders, _told(design, dataset, media, len(items)))
+    shape = f"{len(items)} line arts × {len(design.methods)} methods"
+    progress.say(f"study: {shape} for {len(orders)} raters, {sum(map(len, orders))} trials in all")
+    return Study.open(folder)
+
+
+def _store(
+    design: Design,
+    url: str,
+    folder: Path,
+    media: Sequence[Media],
+    orders: Sequence[Sequence[Showing]],
+    told: Mapping[str, Any],
+) -> None:
+    """Fill the database, and make the folder a study's."""
+    write_text(folder / FILE, design.text)
     store = Store.open(url, folder)
     try:
         with store.writing() as connection:
@@ -70,19 +82,22 @@ def create_study(
             write_json(folder / STUDY, told)
     finally:
         store.close()
-    shape = f"{len(items)} line arts × {len(design.methods)} methods"
-    progress.say(f"study: {shape} for {len(orders)} raters, {sum(map(len, orders))} trials in all")
-    return Study.open(folder)
 
 
-def _without_password(design: Design) -> str:
-    """The study file's database. Raises StudyError where it has the password: study files are passed on."""
+def _database(design: Design) -> str:
+    """URL of the study's database; empty for a file. Raises StudyError for one that cannot be used.
+
+    A study file with a password is refused, too: study files are passed on.
+    """
     if design.database and database_url(design.database).password is not None:
         raise StudyError(
             "the study file's database URL holds a password, and study files are passed on; leave it out "
             f"there, and set {DATABASE} in the environment to the whole URL"
         )
-    return design.database
+    url = os.environ.get(DATABASE, "") or design.database
+    if url:
+        database_url(url)
+    return url
 
 
 def _drawn(design: Design, dataset: Dataset) -> tuple[list[str], list[str]]:
@@ -166,7 +181,13 @@ def _claim(folder: Path) -> None:
 
 
 def _told(design: Design, dataset: Dataset, media: Sequence[Media], items: int) -> dict[str, Any]:
-    """What study.json tells. The study's digest covers the design and every picture that is shown."""
+    """What study.json tells. The study's digest covers the design and all pictures, not where they lay."""
+    places = {"data", "database", "methods", "gold"}
+    stated = {
+        **design.model_dump(mode="json", exclude=places),
+        "methods": list(design.methods),
+        "gold": [[gold.item, gold.expected] for gold in design.gold],
+    }
     shown = {m.name: {"line_art": m.line_art, "outputs": dict(m.outputs)} for m in media}
     return {
         "lacbench_study": VERSION,
@@ -177,7 +198,7 @@ def _told(design: Design, dataset: Dataset, media: Sequence[Media], items: int) 
         "data": str(design.data),
         "data_digest": dataset.digest,
         "methods": {method: str(path) for method, path in design.methods.items()},
-        "digest": sha256_json([design.model_dump(mode="json", exclude={"data", "database"}), shown]),
+        "digest": sha256_json([stated, shown]),
     }
 
 

@@ -126,6 +126,6 @@ _RULES: dict[str, Callable[[FloatArray, FloatArray], NDArray[np.bool_]]] = {
     "leave-one-out-0.30": _low_correlation,
 }
 RULES = ("none", *_RULES)
-"""Screening rules: `none`; `median-4mad`: the correlation with the other raters is over 4 median absolute
-deviations (scaled to a standard deviation) below its median; `bt500`: ITU-R BT.500; `leave-one-out-0.30`: it is
-below .30."""
+"""Screening rules. `median-4mad`: the correlation with the other raters is over 4 median absolute deviations
+(scaled to a standard deviation) below its median; `leave-one-out-0.30`: it is below .30; `bt500`: as in ITU-R
+BT.500."""

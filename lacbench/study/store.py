@@ -138,6 +138,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class StoreError(StudyError):
+    """The database does not answer, or refuses; the same may work later."""
+
+
+@contextmanager
+def hidden_from_raters() -> Iterator[None]:
+    """Tell raters no more than that there is trouble: a database's name may say what they must not know."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            "the study cannot be reached just now; what you answered before is kept; try again in a moment"
+        ) from error
+
+
 class Store:
     """An opened database. Each process opens its own; threads may share one."""
 
@@ -174,13 +189,13 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection for questions. Raises StudyError where the database does not answer."""
+        """A connection for questions. Raises StoreError where the database does not answer."""
         with self._told(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction: all of it is on the disk when the context ends, or none. Raises StudyError."""
+        """A transaction: all of it is on the disk when the context ends, or none. Raises StoreError."""
         with self._told(), self.engine.execution_options(lacbench_writes=True).begin() as connection:
             yield connection
 
@@ -204,7 +219,7 @@ class Store:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise StudyError(
+            raise StoreError(
                 f"the study's database {self.name} does not work: {reason}; see that it is there and may be "
                 "written to, then try again"
             ) from error
@@ -220,6 +235,11 @@ def database_url(url: str) -> sa.URL:
         raise StudyError(
             "the study's database cannot be used: expected a URL like postgresql://user@host/database, got "
             f"one of kind {parsed.drivername!r}; mend it, or leave it out to keep ratings in the folder"
+        )
+    if hidden := [key for key in parsed.query if "password" in key.lower()]:
+        raise StudyError(
+            f"the study's database URL has a {hidden[0]} among its options, where it would be shown; write "
+            "it as postgresql://user:password@host/database"
         )
     return parsed.set(drivername="postgresql+psycopg")
 

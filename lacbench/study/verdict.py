@@ -1,9 +1,9 @@
 """What the figures of an analysis come to, in plain words, and no more than they say."""
 
+import math
 from collections.abc import Sequence
 
 from lacbench.study.analysis import Analysis, Comparison
-from lacbench.study.effects import Interval
 
 
 def verdict(analysis: Analysis) -> str:
@@ -15,7 +15,7 @@ def verdict(analysis: Analysis) -> str:
         raters = _listed(analysis.excluded)
         without = f"without {raters}, whom the rule {analysis.rule} flags"
         if claimed(analysis.with_screening) == claimed(analysis):
-            told += f" The same is shown {without}."
+            told += f" It is the same {without}."
         else:
             told += f" This changes {without}: {_claims(analysis.with_screening)}"
     return told
@@ -68,7 +68,9 @@ def _claims(analysis: Analysis) -> str:
         told.append(
             f"That {ours} is rated above {names} is not shown, which does not mean that it is not so."
         )
-    told += [_below(c, c.interval, analysis) for c in lower if c.interval]
+    if lower:
+        means = _listed([f"{c.other} {_ahead(c, analysis.confidence)}" for c in lower])
+        told.append(f"Rated above {ours}, on average: {means}.")
     if untested := [c.other for c in rest if c.p is None]:
         told.append(f"Against {_listed(untested)} there is no test: the differences do not vary.")
     if shown:
@@ -76,13 +78,10 @@ def _claims(analysis: Analysis) -> str:
     return " ".join(told)
 
 
-def _below(comparison: Comparison, interval: Interval, analysis: Analysis) -> str:
-    """What is said of a method that does better than ours; nothing was claimed of it beforehand."""
-    low, high = (f"{-end:.2f}" for end in reversed(interval))
-    return (
-        f"{comparison.other} has a higher mean than {analysis.ours}, by {-comparison.difference:.2f} "
-        f"({100 * analysis.confidence:g}% interval {low} to {high})."
-    )
+def _ahead(comparison: Comparison, confidence: float) -> str:
+    """By how much another method's mean is above ours; nothing was claimed of it beforehand."""
+    low, high = (f"{-end:.2f}" for end in reversed(comparison.interval or (math.nan, math.nan)))
+    return f"(by {-comparison.difference:.2f}, {100 * confidence:g}% interval {low} to {high})"
 
 
 def _listed(names: Sequence[str], last: str = "and") -> str:

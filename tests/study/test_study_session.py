@@ -12,8 +12,8 @@ from lacbench.errors import StudyError
 from lacbench.images import read, write_png
 from lacbench.study import attempts
 from lacbench.study.attempts import Attempts
-from lacbench.study.invite import invite, invite_again, invite_openly
-from lacbench.study.session import ClosedError, OtherTabError, Sitting, Study, UnknownLinkError
+from lacbench.study.invite import invite, invite_again, invite_openly, is_open_link
+from lacbench.study.session import ClosedError, OtherTabError, Sitting, StoreError, Study, UnknownLinkError
 
 from studies import METHODS, coloured, make_study, rate_all, study_file
 
@@ -162,6 +162,28 @@ def test_weeks_in_an_open_tab_are_stored(study: Study) -> None:
     assert events(study) == [("e", 3, 0)]
 
 
+def test_raters_are_told_nothing_of_a_database_in_trouble(quick: Study) -> None:
+    sitting, token = sit(quick), invite(quick, 1)[0].token
+    first = sitting.trial()
+    with quick.store.writing() as connection:
+        for table in ("rating", "lease", "open_link"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_away")
+    for act in (
+        lambda: sitting.rate("e", first.key, 3, 1000),
+        lambda: sitting.undo("u"),
+        lambda: sitting.trial(),
+        lambda: Sitting.open(quick, token),
+        lambda: is_open_link(quick, token),
+    ):
+        with pytest.raises(StoreError, match="cannot be reached just now") as trouble:
+            act()
+        assert str(quick.folder) not in str(trouble.value)
+    with quick.store.writing() as connection:
+        for table in ("rating", "lease", "open_link"):
+            connection.exec_driver_sql(f"ALTER TABLE {table}_away RENAME TO {table}")
+    assert sitting.rate("e", first.key, 3, 1000) and events(quick) == [("e", 3, 0)]
+
+
 @pytest.mark.parametrize("event", ["", "x" * 101, None, 7, "a\x00", "\ud800"])
 def test_events_without_a_usable_id_are_refused(quick: Study, event: object) -> None:
     sitting = sit(quick)
@@ -258,6 +280,7 @@ def test_tokens_are_kept_as_digests_alone(quick: Study) -> None:
 def test_an_open_link_makes_raters_up_to_its_cap(study: Study) -> None:
     link = invite_openly(study, 2).token
     one, two = Sitting.open(study, link), Sitting.open(study, link)
+    assert [is_open_link(study, token) for token in (link, one.token, "")] == [True, False, False]
     assert len({one.token, two.token, link}) == 3
     rate_all(one, until=2)
     assert Sitting.open(study, one.token).done == 2

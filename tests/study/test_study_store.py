@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from lacbench.errors import StudyError
 from lacbench.study import store
-from lacbench.study.invite import invite
+from lacbench.study.invite import invite, invite_openly
 from lacbench.study.session import Sitting, Study
 from lacbench.study.store import Store, database_url, now
 
@@ -131,6 +131,26 @@ def test_after_kill_9_every_acknowledged_rating_is_there(tmp_path: Path) -> None
         assert len(study.ratings()) == 6 * 36
 
 
+def come(folder: Path, token: str, told: Connection) -> None:
+    """Visit an open link, and tell of the link that came of it."""
+    try:
+        told.send(Sitting.open(Study.open(folder), token).token)
+    except StudyError as error:
+        told.send(str(error))
+
+
+@pytest.mark.usefixtures("database")
+def test_an_open_link_lets_no_more_in_than_its_cap_though_all_come_at_once(tmp_path: Path) -> None:
+    with make_study(tmp_path, "raters = 20") as study:
+        token = invite_openly(study, 5).token
+        here, there = zip(*(FORK.Pipe(duplex=False) for _ in range(PROCESSES)), strict=True)
+        in_processes(come, *((study.folder, token, told) for told in there))
+        told = Counter(pipe.recv() for pipe in here)
+        assert len(told) == 6 and told.most_common(1)[0][1] == PROCESSES - 5
+        assert "all the raters it asked for" in told.most_common(1)[0][0]
+        assert sum(p.invited for p in study.progress()) == 5
+
+
 @pytest.mark.usefixtures("database")
 def test_rows_are_never_changed_nor_deleted(tmp_path: Path) -> None:
     with make_study(tmp_path) as study:
@@ -212,6 +232,12 @@ def test_postgresql_waits_for_the_disk_and_hides_its_password(
 def test_other_databases_are_refused_without_their_password(url: str) -> None:
     with pytest.raises(StudyError, match="expected a URL like postgresql://") as refusal:
         database_url(url)
+    assert "secret" not in str(refusal.value)
+
+
+def test_a_password_where_it_would_be_shown_is_refused() -> None:
+    with pytest.raises(StudyError, match="has a password among its options") as refusal:
+        database_url("postgresql://host/db?password=secret")
     assert "secret" not in str(refusal.value)
 
 
