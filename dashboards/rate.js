@@ -132,7 +132,7 @@ class Panel {
   async show(trial) {
     [this.shown, this.shownAt, this.practising] = [trial, Infinity, trial.training];
     this.at(".pictures").replaceChildren();
-    this.at(".count").textContent = trial.training ? `Practice ${trial.number} of ${trial.total}` : `${trial.number} of ${trial.total}`;
+    this.at(".count").textContent = `${trial.training ? "Practice " : ""}${trial.number} of ${trial.total}`;
     Object.assign(this.at("progress"), { max: trial.total, value: trial.number - 1 });
     this.drawAnswers();
     this.turn(".trial", ".trial");
@@ -277,7 +277,7 @@ class Panel {
   refresh() {
     const wait = this.data.minimum - (performance.now() - this.shownAt);
     const off = (button, is) => button.setAttribute("aria-disabled", is);
-    this.at(".answers").querySelectorAll("button").forEach((button) => off(button, !!this.pending || !(wait <= 0)));
+    for (const button of this.at(".answers").children) off(button, !!this.pending || !(wait <= 0));
     for (const name of [".undo", ".undo-last"]) off(this.at(name), !!this.pending || !this.data.undo);
     off(this.at(".go"), !!this.pending);
     const bar = this.at(".wait");
@@ -322,7 +322,7 @@ function room(stage, images, caption) {
   const [widths, heights] = [images.map((image) => image.naturalWidth), images.map((image) => image.naturalHeight)];
   const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
   const between = GAP * (images.length - 1);
-  const [width, height] = [stage.clientWidth, stage.clientHeight];
+  const [width, height] = [stage.clientWidth - GAP, stage.clientHeight];
   return {
     row: Math.min((width - between) / sum(widths), (height - caption) / Math.max(...heights)),
     column: Math.min(width / Math.max(...widths), (height - between - caption * images.length) / sum(heights)),

@@ -20,8 +20,8 @@ AHEAD = 2
 """Trials whose pictures a browser loads ahead."""
 
 KEYS = (
-    "Answer with the keys 1 to {} or with the buttons. Z zooms in, L puts the line art beside the picture, and U takes "
-    "your last answer back."
+    "Answer with the buttons or with the keys 1–{}. Zoom (Z) shows the picture larger, Line art (L) puts the "
+    "drawing beside it, and Undo (U) takes your last answer back."
 )
 PRACTISED = {
     "title": "That was the practice",
@@ -39,7 +39,8 @@ PAUSE = {
 JOIN = {
     "title": "Welcome to a rating study",
     "text": [
-        "You are asked for your opinion of pictures, one after another. You can stop at any time and go on later."
+        "You are asked for your opinion of pictures, one after another.",
+        "You can stop at any time and go on later.",
     ],
     "button": "Take part",
 }
@@ -56,7 +57,7 @@ ELSEWHERE = {
     "button": "Go on here",
 }
 
-opened = st.cache_resource(Study.open, show_spinner=False)
+opened = st.cache_resource(show_spinner=False)(Study.open)
 
 
 @st.cache_resource(show_spinner=False)
@@ -109,8 +110,10 @@ class Visit:
                 self.sitting.undo(name)
         except OtherTabError:
             pass  # the page will say so
+        except ClosedError as error:
+            self.refusal = error
         except StudyError as error:
-            self.notice = str(error)
+            self.notice = sentence(error)
         self.acknowledged = name
 
     def told(self) -> dict[str, Any]:
@@ -166,7 +169,12 @@ class Visit:
 def refused(error: StudyError) -> dict[str, Any]:
     """A page that says why nothing can be rated."""
     title = "The study is over" if isinstance(error, ClosedError) else "This link cannot be used"
-    return {"page": "text", "title": title, "text": [str(error)]}
+    return {"page": "text", "title": title, "text": [sentence(error)]}
+
+
+def sentence(error: StudyError) -> str:
+    """What an error says, as a sentence of its own."""
+    return f"{str(error)[:1].upper()}{str(error)[1:]}."
 
 
 def address(picture: Path) -> str:

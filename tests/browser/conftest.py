@@ -1,30 +1,21 @@
-"""A headless Chromium, and pages of it that notice every error and every request."""
+"""A headless Chromium, a server of a study, and axe-core."""
 
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from chromium import ARGUMENTS, AXE, Findings, executable
 from rating import Server, make_rated, served
-
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The machine's own Chromium; tests that ask for it are skipped where there is none."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
+    path = executable()
     if not path:
         pytest.skip("no chromium or google-chrome on PATH; `make browser` installs one")
     with sync_playwright() as playwright:
@@ -38,10 +29,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The raters' page of a study with room for many raters."""
     with served(make_rated(tmp_path_factory.mktemp("rated"))) as running:
         yield running
-
-
-AXE = "axe-core@4.14.1"
-Findings = Callable[[Page], list[str]]
 
 
 @pytest.fixture(scope="session")

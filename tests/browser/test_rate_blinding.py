@@ -1,4 +1,4 @@
-"""A rater's whole session, searched: nothing that reaches the browser tells a method, a folder or a line art's id."""
+"""A rater's whole session, searched: nothing tells the browser a method, a folder or a line art's id."""
 
 import struct
 

@@ -1,11 +1,11 @@
-"""One rater's way through a study: on a desk, on a phone, by keyboard alone, with breaks and second thoughts."""
+"""One rater's way through a study: on a desk, on a phone, by keyboard alone, with second thoughts."""
 
 import re
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from conftest import Findings
+from chromium import Findings
 from rating import TRIALS, Server, Tab
 
 pytestmark = pytest.mark.browser
@@ -137,9 +137,8 @@ def test_without_a_mouse_and_for_screen_readers(
 def test_on_a_phone(server: Server, chromium: Browser, width: int, height: int) -> None:
     (rater,) = server.invited(1)
     size = {"width": width, "height": height}
-    with chromium.new_context(
-        viewport=size, device_scale_factor=3, is_mobile=True, has_touch=True
-    ) as context:  # type: ignore[arg-type]
+    phone = {"viewport": size, "device_scale_factor": 3, "is_mobile": True, "has_touch": True}
+    with chromium.new_context(**phone) as context:  # type: ignore[arg-type]
         page = context.new_page()
         tab = Tab(page, server.link(rater.token))
         page.get_by_role("button", name="Start").tap()
@@ -153,4 +152,5 @@ def test_on_a_phone(server: Server, chromium: Browser, width: int, height: int) 
         assert all(box and box["width"] >= 44 and box["height"] >= 44 for box in boxes)
         page.locator(".answers button").nth(3).tap()
         expect(page.locator("h1")).to_have_text("That was the practice")
+        tab.settled()
     assert [answer.score for answer in server.answers(rater.rater)] == [4]
