@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lacbench.errors import StudyError
 from lacbench.images import read, write_png
-from lacbench.study import attempts
+from lacbench.study import attempts, store
 from lacbench.study.attempts import Attempts
 from lacbench.study.invite import invite, invite_again, invite_openly, is_open_link
 from lacbench.study.session import ClosedError, OtherTabError, Sitting, StoreError, Study, UnknownLinkError
@@ -37,8 +37,6 @@ def sit(study: Study) -> Sitting:
 
 def events(study: Study) -> list[tuple[str, int | None, int]]:
     """Every row of ratings: event, score, revision."""
-    from lacbench.study import store
-
     with study.store.reading() as connection:
         rows = connection.execute(store.rating.select().order_by(store.rating.c.id))
         return [(row.event, row.score, row.revision) for row in rows]
@@ -182,6 +180,23 @@ def test_raters_are_told_nothing_of_a_database_in_trouble(quick: Study) -> None:
         for table in ("rating", "lease", "open_link"):
             connection.exec_driver_sql(f"ALTER TABLE {table}_away RENAME TO {table}")
     assert sitting.rate("e", first.key, 3, 1000) and events(quick) == [("e", 3, 0)]
+
+
+def test_an_answer_that_seemed_lost_but_was_stored_stands(study: Study) -> None:
+    """The connection broke after the commit: the sitting was told of a failure."""
+    sitting = sit(study)
+    first, second = sitting.trial(), sitting.upcoming()[0]
+    with study.store.writing() as connection:
+        row = {
+            "assignment": sitting._ids[0],
+            "revision": 0,
+            "score": 5,
+            "milliseconds": 900,
+            "time": store.now(),
+        }
+        store.insert_many(connection, store.rating, [{**row, "event": "lost"}])
+    assert not sitting.rate("again", first.key, 4, 1000)
+    assert sitting.trial() == second and events(study) == [("lost", 5, 0)]
 
 
 @pytest.mark.parametrize("event", ["", "x" * 101, None, 7, "a\x00", "\ud800"])
