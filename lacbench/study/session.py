@@ -201,7 +201,8 @@ class Sitting:
                 "milliseconds": milliseconds, "time": now(),
             }  # fmt: skip
             if not self.study.store.insert_new(connection, rating, row):
-                raise StudyError("an answer came under another one's id; reload the page")
+                self._refresh(connection)  # it was stored, though the database seemed to have failed
+                return False
         # Only now it is on the disk.
         self._revisions[position] = revision
         self._next = position + (score is not None)

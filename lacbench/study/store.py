@@ -179,8 +179,9 @@ class Store:
             parsed,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": BUSY_SECONDS, "options": "-c synchronous_commit=on"},
+            connect_args={"connect_timeout": BUSY_SECONDS},
         )
+        sa.event.listen(engine, "connect", _synchronous)
         return cls(engine, parsed.render_as_string(hide_password=True))
 
     def close(self) -> None:
@@ -256,6 +257,12 @@ def _careful(connection: Any, _: Any) -> None:
     """What makes SQLite keep an acknowledged row whatever happens, beside other processes that write."""
     for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _synchronous(connection: Any, _: Any) -> None:
+    """What makes PostgreSQL keep an acknowledged row, where the server's settings say otherwise."""
+    connection.execute("SET synchronous_commit TO on")
+    connection.commit()
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lacbench.errors import StudyError
 from lacbench.images import read, write_png
-from lacbench.study import attempts
+from lacbench.study import attempts, store
 from lacbench.study.attempts import Attempts
 from lacbench.study.invite import invite, invite_again, invite_openly, is_open_link
 from lacbench.study.session import ClosedError, OtherTabError, Sitting, StoreError, Study, UnknownLinkError
@@ -37,8 +37,6 @@ def sit(study: Study) -> Sitting:
 
 def events(study: Study) -> list[tuple[str, int | None, int]]:
     """Every row of ratings: event, score, revision."""
-    from lacbench.study import store
-
     with study.store.reading() as connection:
         rows = connection.execute(store.rating.select().order_by(store.rating.c.id))
         return [(row.event, row.score, row.revision) for row in rows]
@@ -184,6 +182,23 @@ def test_raters_are_told_nothing_of_a_database_in_trouble(quick: Study) -> None:
     assert sitting.rate("e", first.key, 3, 1000) and events(quick) == [("e", 3, 0)]
 
 
+def test_an_answer_that_seemed_lost_but_was_stored_stands(study: Study) -> None:
+    """The connection broke after the commit: the sitting was told of a failure."""
+    sitting = sit(study)
+    first, second = sitting.trial(), sitting.upcoming()[0]
+    with study.store.writing() as connection:
+        row = {
+            "assignment": sitting._ids[0],
+            "revision": 0,
+            "score": 5,
+            "milliseconds": 900,
+            "time": store.now(),
+        }
+        store.insert_many(connection, store.rating, [{**row, "event": "lost"}])
+    assert not sitting.rate("again", first.key, 4, 1000)
+    assert sitting.trial() == second and events(study) == [("lost", 5, 0)]
+
+
 @pytest.mark.parametrize("event", ["", "x" * 101, None, 7, "a\x00", "\ud800"])
 def test_events_without_a_usable_id_are_refused(quick: Study, event: object) -> None:
     sitting = sit(quick)
@@ -264,9 +279,9 @@ def test_links_lead_to_their_rater_until_they_are_replaced(study: Study) -> None
 
 
 @pytest.mark.parametrize("token", ["", "guess", "x" * 10_000, "\ud800", "'; DROP TABLE rating; --", "\x00"])
-def test_links_that_nobody_has_are_refused(study: Study, token: str) -> None:
+def test_links_that_nobody_has_are_refused(quick: Study, token: str) -> None:
     with pytest.raises(UnknownLinkError, match="not known"):
-        Sitting.open(study, token)
+        Sitting.open(quick, token)
 
 
 def test_tokens_are_kept_as_digests_alone(quick: Study) -> None:
