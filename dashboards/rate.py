@@ -110,8 +110,8 @@ class Visit:
             if event.get("kind") == "sit":
                 self.sit(asked=True)
             elif self.sitting and event.get("kind") == "rate":
-                said = (event.get(key, "") for key in ("trial", "score", "milliseconds"))
-                self.sitting.rate(name, *said)
+                trial, score, took = (event.get(key, "") for key in ("trial", "score", "milliseconds"))
+                self.sitting.rate(name, trial, score, took)
             elif self.sitting and event.get("kind") == "undo":
                 self.sitting.undo(name)
         except StoreError:
