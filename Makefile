@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-train-step bench-xdog format lock browser postgresql clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-significance bench-study bench-train-step bench-xdog format lock browser postgresql clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -81,6 +81,10 @@ bench-frechet: $(READY)  ## the Fréchet distance against SciPy's square root of
 bench-search: $(READY)  ## the near-duplicate search against others, and how it grows (ART=folder)
 	$(BIN)/python benchmarks/search.py $(ART)
 
+bench-significance: $(READY)  ## the analysis of a rating study, against statsmodels; which tests hold their level
+	$(BIN)/python benchmarks/significance.py
+	$(BIN)/python benchmarks/significance.py --studies 2000
+
 bench-xdog: $(READY)  ## line drawings a second on one core, against SciPy and OpenCV (ART=folder)
 	$(BIN)/python benchmarks/xdog.py $(ART)
 
@@ -89,6 +93,9 @@ bench-hashing: $(READY)  ## decoding, hashing and measuring pictures against ima
 
 bench-leaks: $(READY)  ## how well changed copies and drawings are found (ART=folder)
 	$(BIN)/python benchmarks/leaks.py $(ART)
+
+bench-study: $(READY) browser  ## the raters' page: keypress to next picture, and 9,024 ratings over websockets
+	$(BIN)/python benchmarks/study.py
 
 bench-train-step: $(READY)  ## the training step against the published one, on a GPU where there is one (ART=folder)
 	$(BIN)/python benchmarks/train_step.py $(ART)

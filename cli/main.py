@@ -25,6 +25,7 @@ from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
 from lacbench.cli.score import score
 from lacbench.cli.scorecard import scorecard
+from lacbench.cli.significance import significance
 from lacbench.cli.submission import submission
 from lacbench.cli.train import train
 from lacbench.cli.train_features import train_features
@@ -66,7 +67,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, submission, fid, score, scorecard, leaderboard, mos, report,
+    train_features, train, colorize, export, submission, fid, score, scorecard, leaderboard, mos, significance, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -19,8 +19,21 @@ engine_option = click.option(
 )
 """`--engine URL`; results do not depend on it."""
 
+port_option = click.option(
+    "--port", type=click.IntRange(1, 65535), default=8501, show_default=True, help="Port to listen on."
+)
+"""`--port N`, for commands that serve a page."""
+
+host_option = click.option(
+    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is all of them."
+)
+"""`--host ADDRESS`, for commands that serve a page."""
+
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder that may not be there yet."""
+
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+"""A file that is written when all is done: a folder in its place is told of before the work."""
 
 ANY_PATH = click.Path(path_type=Path)
 """A file or a folder, checked by the library, which says more than click can."""

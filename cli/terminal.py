@@ -116,8 +116,8 @@ class Bars(Lines):
 def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout, its first column to the left and numbers to the right, then an empty line.
 
-    Its width is that of its contents, also where stdout is no terminal. What would move a terminal's cursor
-    or change its colours is shown as a space: names may be a stranger's.
+    Its width is that of its contents, also where stdout is no terminal: no number is cut short. What
+    would move a terminal's cursor or change its colours is shown as a space: names may be a stranger's.
     """
     from rich.console import Console
     from rich.table import Table
@@ -129,7 +129,7 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
     console = Console(highlight=False)
-    console.width = max(console.width, 200)
+    console.width = max(console.width, 100_000)
     console.print(table)
     click.echo()
 

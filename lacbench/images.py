@@ -208,9 +208,14 @@ def resize_shortest(image: Array, size: int) -> Array:
             f"a picture of {image.shape[1]} × {image.shape[0]} pixels would have {width} × {height} with a "
             f"shortest side of {size}; expected at most {MAX_PIXELS:,} in all; leave it out"
         )
+    return resize(image, height, width)
+
+
+def resize(image: Array, height: int, width: int) -> Array:
+    """Resize uint8 (H, W) or (H, W, 3) to a shape: area averaging down, bicubic up."""
     if (height, width) == image.shape[:2]:
         return image
-    method = cv2.INTER_AREA if min(image.shape[:2]) > size else cv2.INTER_CUBIC
+    method = cv2.INTER_AREA if min(image.shape[:2]) > min(height, width) else cv2.INTER_CUBIC
     return np.asarray(cv2.resize(image, (width, height), interpolation=method), dtype=np.uint8)
 
 

@@ -297,7 +297,7 @@ def parse_recipe(text: str, base: Path = Path(), name: str = "the recipe") -> Re
         recipe = Recipe.model_validate({**told, "sources": sources, "text": text})
     except ValidationError as error:
         problems += [
-            _problem(Recipe, e) for e in error.errors() if not (problems and e["loc"][:1] == ("sources",))
+            problem_told(Recipe, e) for e in error.errors() if not (problems and e["loc"][:1] == ("sources",))
         ]
     if problems:
         raise RecipeError(f"{name} does not hold: {'; '.join(problems)}")
@@ -327,7 +327,7 @@ def _parse_sources(tables: Any) -> tuple[list[Source], list[str]]:
             sources.append(opened.model_validate(table))
         except ValidationError as error:
             problems += [
-                f"{where}.{_problem(opened, e)}" if e["loc"] else f"{where}: {_said(e)}"
+                f"{where}.{problem_told(opened, e)}" if e["loc"] else f"{where}: {_said(e)}"
                 for e in error.errors()
             ]
     return sources, problems
@@ -382,8 +382,8 @@ def _said(error: Any) -> str:
     return str(error["msg"]).removeprefix("Value error, ")
 
 
-def _problem(table: type[BaseModel], error: Any) -> str:
-    """One pydantic error as a phrase; an unknown key comes with the nearest right one."""
+def problem_told(table: type[BaseModel], error: Any) -> str:
+    """One pydantic error of `table` as a phrase; an unknown key comes with the nearest right one."""
     location = [str(part) for part in error["loc"]] or [""]
     where = ".".join(location) or "the recipe"
     if error["type"] != "extra_forbidden":

@@ -9,27 +9,25 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from PIL import Image
 
 import lacbench
 from lacbench.card import members, rights
-from lacbench.errors import ImageError, MissingError
+from lacbench.errors import ImageError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
 from lacbench.leaderboard import PAPER
+from lacbench.page import load_template
 from lacbench.progress import Progress, Silent
 from lacbench.reasons import REASONS
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
 from lacbench.reproduce import demo_command, steps
 from lacbench.scorecard import ScoreCard
 from lacbench.tables import TITLES, Score, charts_of, groups_of, scores_of
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 ENOUGH = 2048
 """Pictures on each side below which an FID proves the line, not a ranking: one per Inception feature."""
@@ -130,7 +128,7 @@ def write_report(
         ImageError: a kept picture or an output cannot be read.
         OutputError: the page cannot be written.
     """
-    template = _template()
+    template = load_template("report.html.j2")
     scores = scores_of(cards, dataset.digest)
     fids = [score.fid for score in scores if score.fid]
     page = template.render(
@@ -162,22 +160,6 @@ def write_report(
     )
     write_text(path, page)
     return path
-
-
-def _template() -> "Template":
-    try:
-        import jinja2
-    except ImportError as error:
-        raise MissingError("the report needs Jinja; run: pip install 'lacbench[report]'") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("lacbench"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template("report.html.j2")
 
 
 def _taste(dataset: Dataset) -> list[Picture]:
@@ -344,13 +326,13 @@ def _digests(score: Score) -> Iterable[tuple[str, str]]:
     told = score.fid.more.get("digests") if score.fid else None
     if isinstance(told, list | tuple):
         found |= dict(zip(("submission", "reference"), map(str, told), strict=False))
-    return found.items()
+    return sorted(found.items())
 
 
 def _weights(scores: Sequence[Score]) -> dict[str, list[str]]:
     """SHA-256 of the networks' weights by which figures were taken, with the figures' titles."""
     found: dict[str, list[str]] = {}
-    for name, figure in ((n, f) for score in scores for n, f in score.figures.items()):
+    for name, figure in ((n, f) for score in scores for n, f in sorted(score.figures.items())):
         told = figure.more.get("weights_sha256")
         for digest in told.values() if isinstance(told, Mapping) else [told] if told else []:
             titles = found.setdefault(str(digest), [])

@@ -61,6 +61,7 @@ def score(
     reference: Path | Dataset,
     *,
     metrics: Sequence[str] | None = None,
+    strict: bool | None = None,
     name: str = "",
     hints: Hints | None = None,
     device: str = "cpu",
@@ -71,9 +72,10 @@ def score(
     Args:
         submission: folder or archive of the outputs, one for each line art; see `open_submission`.
         reference: the data set, or its folder.
-        metrics: names of metrics or of their figures; by default the usual ones, as far as they can be
-            taken. Those that cannot, as the data set lacks what they need or weights cannot be fetched, are
-            on the card too.
+        metrics: names of metrics or of their figures; by default the usual ones.
+        strict: whether a metric that cannot be taken, as the data set lacks what it needs or weights cannot
+            be fetched, is an error; else it is on the card, with the reason. By default it is one where
+            `metrics` are named.
         name: the method's name; by default the submission folder's.
         hints: the hints that the method was given, by line art.
         device: torch's name for the place where networks run, or `auto`.
@@ -81,32 +83,42 @@ def score(
 
     Raises:
         InputError: no data set, outputs missing or too many, other hints than those of the submission, an
-            unknown metric, or one that was asked for and cannot be taken.
-        FetchError, MissingError: of a metric that was asked for by name.
+            unknown metric, or, where that is an error, one that cannot be taken.
+        FetchError, MissingError: where these are errors, of a metric.
     """
     dataset = open_dataset(reference)
-    device = str(choose_device(device)) if device == "auto" else device
+    if device != "cpu":
+        device = str(choose_device(device))
+    strict = metrics is not None if strict is None else strict
     opened = open_submission(submission, dataset).complete()
     context = Context(opened, dataset, hints, device, progress or Silent())
-    wanted = chosen(metrics)
+    wanted, digests = chosen(metrics), _digests(context)
     if hints is not None:
         opened.check_hints(hints, dataset)
     figures: dict[str, Figure] = {}
     not_measured = {}
     for metric, names in wanted.items():
-        taken = _take(METRICS[metric], context, strict=metrics is not None)
+        taken = _take(METRICS[metric], context, strict=strict)
         if isinstance(taken, str):
             not_measured[metric] = taken
             context.progress.say(f"score: {metric} is not measured: {taken}")
         else:
             figures |= {name: figure for name, figure in taken.items() if name in names}
-    digests = {"submission": context.pictures.digest}
-    if hints is not None:
-        digests["hints"] = hints_digest(hints, dataset)
     return make_card(
-        opened, dataset, figures, name=name, hints=hints is not None, digests=digests,
-        not_measured=not_measured, device=device,
+        opened, dataset, figures, name=name, hints=hints is not None, digests=digests, not_measured=not_measured,
+        device=device,
     )  # fmt: skip
+
+
+def is_current(card: ScoreCard, dataset: Dataset, *, hints: Hints | None, metrics: Sequence[str]) -> bool:
+    """Whether `score`, not strict and on the CPU, would give this card again: by what it was made of."""
+    context = Context(open_submission(card.submission, dataset).complete(), dataset, hints)
+    same = (card.dataset, card.digests, card.environment) == (
+        dataset.digest, _digests(context), _environment("cpu")
+    )  # fmt: skip
+    lacking = {name: reason for name in chosen(metrics) if (reason := METRICS[name].lacks(context))}
+    taken = {figure for name, figures in chosen(metrics).items() if name not in lacking for figure in figures}
+    return same and card.not_measured == lacking and card.metrics.keys() == taken
 
 
 def make_card(
@@ -184,6 +196,14 @@ def load_card(path: Path) -> ScoreCard:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error
+
+
+def _digests(context: Context) -> dict[str, str]:
+    """SHA-256 of what is scored."""
+    digests = {"submission": context.pictures.digest}
+    if context.hints is not None:
+        digests["hints"] = hints_digest(context.hints, context.dataset)
+    return digests
 
 
 def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:

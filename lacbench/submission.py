@@ -104,15 +104,9 @@ class Submission:
     def complete(self) -> "Submission":
         """Itself. Raises InputError, with names, unless each line art has one output and there are no
         others."""
-        total = len(self.outputs) + len(self.missing)
-        if not total:
+        if not self.outputs and not self.missing:
             raise InputError("the data set has no line arts to colour; expected one at least; add some")
-        if self.missing:
-            raise InputError(
-                f"{len(self.missing)} of {total} line arts have no output in {self.source}: "
-                f"{some(f'{key}.png' for key in self.missing)}; expected <line art's sha256>.png for each; "
-                "run `lacbench colorize` on the data set, or tell which is which in map.csv"
-            )
+        self.having((*self.outputs, *self.missing))
         if self.twice:
             raise InputError(
                 f"{len(self.twice)} line arts have several outputs in {self.source}: {some(self.twice)}; "
@@ -124,6 +118,18 @@ class Submission:
                 f"{some(self.extra)}; expected outputs alone; move the others away"
             )
         return self
+
+    def having(self, wanted: Iterable[str]) -> dict[str, File]:
+        """The outputs of some line arts, by their id. Raises InputError, with names, for those without."""
+        keys = list(wanted)
+        missing = [f"{key}.png" for key in keys if key not in self.outputs]
+        if missing:
+            raise InputError(
+                f"{len(missing)} of {len(keys)} line arts have no output in {self.source}: {some(missing)}; "
+                "expected <line art's sha256>.png for each; run `lacbench colorize` on the data set, or tell "
+                "which is which in map.csv"
+            )
+        return {key: self.outputs[key] for key in keys}
 
     def check_hints(self, hints: Hints, dataset: Dataset) -> None:
         """Raise InputError where it tells that it was made with other hints, or with none."""

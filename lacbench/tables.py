@@ -11,28 +11,22 @@ from lacbench.reproduce import FLOORS
 from lacbench.scorecard import ScoreCard
 
 TITLES: Mapping[str, str] = {
-    **{
-        "fid": "FID",
-        "kid": "KID",
-        "cmmd": "CMMD",
-        "fd-dinov2": "FD, DINOv2",
-        "colorfulness": "Colourfulness",
-    },
-    **{"prdc": "Precision, recall, density, coverage", "lines": "Line fidelity", "hints": "Hint adherence"},
-    **{name: name.capitalize() for name in ("precision", "recall", "density", "coverage", "bleeding")},
-    **{"line-f": "Lines, F", "line-precision": "Lines, precision", "line-recall": "Lines, recall"},
-    **{"hint-difference": "Hints, ΔE₀₀", "hint-reach": "Hints, reach", "paired": "PSNR, SSIM, MS-SSIM"},
-    **{"psnr": "PSNR, dB", "psnr-lab": "PSNR in L*a*b*, dB", "ssim": "SSIM", "ms-ssim": "MS-SSIM"},
-    **{"lpips-alex": "LPIPS, AlexNet", "lpips-vgg": "LPIPS, VGG16"},
-}
+    "fid": "FID", "kid": "KID", "cmmd": "CMMD", "fd-dinov2": "FD, DINOv2", "colorfulness": "Colourfulness",
+    "prdc": "Precision, recall, density, coverage", "precision": "Precision", "recall": "Recall",
+    "density": "Density", "coverage": "Coverage", "bleeding": "Bleeding", "lines": "Line fidelity",
+    "line-f": "Lines, F", "line-precision": "Lines, precision", "line-recall": "Lines, recall",
+    "hints": "Hint adherence", "hint-difference": "Hints, ΔE₀₀", "hint-reach": "Hints, reach",
+    "paired": "PSNR, SSIM, MS-SSIM", "psnr": "PSNR, dB", "psnr-lab": "PSNR in L*a*b*, dB", "ssim": "SSIM",
+    "ms-ssim": "MS-SSIM", "lpips-alex": "LPIPS, AlexNet", "lpips-vgg": "LPIPS, VGG16",
+}  # fmt: skip
 """What people call metrics and figures; others keep their own names."""
 KINDS = {
     "sets": ("Near to illustrations", "The outputs as a set, against the data set’s illustrations."),
     "claims": ("True to the drawing and the user", "Each output against its own line art, and the hints."),
     "pairs": (
         "Near to the true colours",
-        "Each output against the one true picture of its line art, where that is known. Secondary: a line art "
-        "allows many colourings.",
+        "Each output against the one true picture of its line art, where that is known. Secondary: a line "
+        "art allows many colourings.",
     ),
     "": ("Other figures", "What this version of lacbench does not know."),
 }
@@ -257,7 +251,9 @@ def _pictures(figure: Figure) -> str:
         return " against ".join("?" if count is None else f"{count:,}" for count in figure.n)
     left_out = figure.more.get("left_out")
     whole = figure.n + left_out if isinstance(left_out, int) else figure.n
-    return f"{figure.n:,}" + f" of {whole:,}" * (whole > figure.n)
+    return (
+        f"{figure.n:,} of {whole:,}" if whole > figure.n else f"{figure.n:,} picture{'s' * (figure.n != 1)}"
+    )
 
 
 def _shown(number: float, places: int) -> str:

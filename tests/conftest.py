@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,28 @@ def random_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("LACBENCH_CACHE", str(cache))
         keep({k: v for k, v in state.items() if not k.startswith("fc.") and not k.endswith("tracked")})
         yield cache
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[str]:
+    """A PostgreSQL server's URL, up to the database's name; who asks is skipped where none is installed."""
+    from postgres import server
+
+    with server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Studies made by the test are kept in this kind of database, a new one."""
+    if request.param == "postgresql":
+        from postgres import new_database
+
+        url = new_database(request.getfixturevalue("postgresql"), f"test_{uuid.uuid4().hex}")
+        monkeypatch.setenv("LACBENCH_STUDY_DATABASE", url)
+    else:
+        monkeypatch.delenv("LACBENCH_STUDY_DATABASE", raising=False)
+    return str(request.param)
 
 
 @pytest.fixture

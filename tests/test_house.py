@@ -143,3 +143,12 @@ def test_no_file_names_the_host_of_a_registry() -> None:
         if file.is_file() and file.suffix not in {".png", ".webp"}:
             text = file.read_text()
             assert not [w for w in words if w in text], name
+
+
+def test_files_beside_the_code_ship_too() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    for name in PACKAGES:
+        folder = Path(str(importlib.import_module(name).__file__)).parent
+        shipped = {file for glob in ["*.py", *patterns.get(name, [])] for file in folder.glob(glob)}
+        beside = {file for file in folder.iterdir() if file.is_file()}
+        assert beside <= shipped, f"{name} leaves out {beside - shipped}"

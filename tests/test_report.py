@@ -27,6 +27,7 @@ from lacbench.files import write_json
 from lacbench.hints import Hints, choose_hints, load_hints, save_hints
 from lacbench.images import read, write_png
 from lacbench.manifest import load_pairs
+from lacbench.metrics.registry import METRICS
 from lacbench.pairs import make_pairs
 from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 from lacbench.records import Dataset, LedgerEntry, Member
@@ -98,7 +99,8 @@ def card(folder: Path, dataset: Dataset, name: str = "grey", value: float = 120.
     """A score card whose submission has an output for every line art."""
     for member in dataset.linearts:
         write_png(folder / name[:4] / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
-    fid = {"metric": "fid", "value": value, "better": "lower", "standard_error": 3.0, "interval": [value - 6, value + 6],
+    fid = {"metric": "fid", "value": value, "better": "lower", "standard_error": 3.0,
+           "interval": [value - 6, value + 6],
            "n": [n, n + 5], "protocol": "pytorch-fid", "weights_sha256": "ab" * 32,
            "digests": ["cd" * 32, "ef" * 32]}  # fmt: skip
     return ScoreCard(name, folder / name[:4], True, dataset.digest, {"fid": fid})
@@ -154,7 +156,9 @@ def test_it_says_what_the_data_set_holds_and_what_was_left_out(page: Reader, dat
 
 def test_methods_come_by_rising_fid_with_their_figures(page: Reader) -> None:
     assert page.text.index("ours FID 80.2") < page.text.index("grey FID 120.5")
-    assert "Method FID ↓ 3 against 8 ours with hints 80.2 ± 3.0 74.2 to 86.2 grey floor with hints" in page.text
+    assert (
+        "Method FID ↓ 3 against 8 ours with hints 80.2 ± 3.0 74.2 to 86.2 grey floor with hints" in page.text
+    )
     assert "Protocols: FID: pytorch-fid." in page.text
     assert "The floors (grey) are no models" in page.text
     assert "A demo on so few pictures proves the line, not a ranking." in page.text
@@ -248,10 +252,27 @@ def test_a_card_of_many_metrics_is_made_again_by_score(tmp_path: Path, dataset: 
     good = card(tmp_path, dataset, "ours")
     many = replace(good, metrics={**good.metrics, "kid": good.fid})
     page = Reader(write_report(tmp_path / "r.html", dataset, (), [many]))
-    assert "lacbench score outputs/ours data -o cards/ours.json --hints hints.json" in page.text
+    score = "lacbench score outputs/ours data --metrics fid,kid -o cards/ours.json --hints hints.json"
+    assert score in page.text
+    usual = {metric.name: "no way" for metric in METRICS.values() if metric.usual} | {"kid": "no"}
+    all_taken = replace(many, not_measured={k: v for k, v in usual.items() if k not in ("fid", "kid")})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [all_taken]))
+    assert score.replace(" --metrics fid,kid", "") in page.text
 
 
-def figure(value: float | None, error: float | None = None, n: object = 3, **more: object) -> dict[str, object]:
+def test_a_card_of_one_distance_is_made_again_in_its_own_way(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, "ours")
+    told = {"protocol": "clean/on-white", "infinity": 3.0, "bias": 1.0, "skipped": ["a.png"]}
+    page = Reader(
+        write_report(tmp_path / "r.html", dataset, (), [replace(good, metrics={"fid": {**good.fid, **told}})])
+    )
+    options = "--protocol clean --skip-unreadable --infinity"
+    assert f"lacbench fid outputs/ours data {options} --card cards/ours.json --hints" in page.text
+
+
+def figure(
+    value: float | None, error: float | None = None, n: object = 3, **more: object
+) -> dict[str, object]:
     interval = None if value is None or error is None else [value - 2 * error, value + 2 * error]
     return {"value": value, "standard_error": error, "interval": interval, "n": n, "better": "higher", **more}
 
@@ -269,19 +290,21 @@ def test_every_figure_is_shown_with_its_kind_and_what_is_missing_is_said(
     grey = replace(grey, not_measured=few, metrics={**grey.metrics, "line-f": figure(0.5, n=2, left_out=1)})
     text = Reader(write_report(tmp_path / "r.html", dataset, (), [ours, grey])).text
     assert "Method Lines, F ↑ Bleeding ↑ 0 of 3 grey floor" in text
-    assert "0.500 2 of 3" in text and "0.912 ± 0.012 0.888 to 0.937 3 – " in text
+    assert "0.500 2 of 3" in text and "0.912 ± 0.012 0.888 to 0.937 3 pictures – " in text
     assert "Precision, recall, density, coverage: 3 line arts and 8 illustrations" in text
     assert "Hint adherence: none are given" in text and "Bleeding of grey: not on the card" in text
     assert "LPIPS, AlexNet: not on the card" in text and "LPIPS, VGG16" not in text
-    assert "Other figures" in text and "odd illustrations have 33.000 3" not in text
-    assert "odd 3 illustrations have 33.000" in text
+    assert "Other figures" in text
+    assert "odd 3 pictures illustrations have 33.000" in text
 
 
 def test_a_card_without_an_fid_is_shown_at_the_end(tmp_path: Path, dataset: Dataset) -> None:
     good = card(tmp_path, dataset)
     bare = replace(card(tmp_path, dataset, "another"), metrics={"line-f": figure(0.5)})
     page = Reader(write_report(tmp_path / "r.html", dataset, (), [bare, good]))
-    assert "grey FID 120.5 another True colours" in page.text and "FID of another: not on the card" in page.text
+    assert (
+        "grey FID 120.5 another True colours" in page.text and "FID of another: not on the card" in page.text
+    )
     page = Reader(write_report(tmp_path / "r.html", dataset, (), [bare]))
     assert "FID by method" not in page.text and "not a ranking" not in page.text
 
@@ -289,7 +312,8 @@ def test_a_card_without_an_fid_is_shown_at_the_end(tmp_path: Path, dataset: Data
 def test_figures_by_other_weights_or_of_another_reference_do_not_share_a_table(dataset: Dataset) -> None:
     fid = {**figure(9.0, n=[3, 8]), "protocol": "p", "weights_sha256": "aa", "digests": ["11", "22"]}
     ways = {"one": {}, "two": {"digests": ["33", "22"]}, "three": {"digests": ["11", "44"]},
-            "four": {"weights_sha256": "bb"}, "five": {"protocol": "q"}, "six": {"better": "lower"}}  # fmt: skip
+            "four": {"weights_sha256": "bb"}, "five": {"protocol": "q"},
+            "six": {"better": "lower"}}  # fmt: skip
     cards = [
         ScoreCard(name, Path(name), False, dataset.digest, {"fid": {**fid, **way}, "kid": figure(0.1)})
         for name, way in ways.items()

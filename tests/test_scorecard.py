@@ -1,6 +1,7 @@
 """Score cards: what they carry of a submission, what they read, and what is refused before the work."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
-from lacbench.hints import choose_hints
+from lacbench.hints import Hint, choose_hints
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.metrics.fid import FidResult
 from lacbench.metrics.figure import Figure
@@ -23,7 +24,7 @@ from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
-from lacbench.submission import open_submission
+from lacbench.tables import groups_of, scores_of
 
 from made import Listener, draw_figure
 
@@ -105,7 +106,7 @@ def test_missing_outputs_and_others_pictures_are_refused_by_name(dataset: Datase
     write_png(files[0], read(files[1]))
     with pytest.raises(InputError, match=r"holds 1 pictures of no line art of .*: other\.png; expected"):
         score(true, dataset, metrics=LIGHT)
-    with pytest.raises(InputError, match="nowhere is not there; expected a submission"):
+    with pytest.raises(InputError, match="nowhere is no folder"):
         score(true.parent / "nowhere", dataset)
     with pytest.raises(InputError, match="a score card names the data set it is of"):
         score(true, true)
@@ -137,6 +138,18 @@ def test_hints_are_those_that_the_outputs_were_made_with(
     grey = colorize(Path("grey"), find_linearts(dataset.folder), tmp_path / "grey", size=120)
     with pytest.raises(InputError, match="was made without hints"):
         score(grey, dataset, hints=hints)
+
+
+def test_what_cannot_be_is_said_before_the_work(dataset: Dataset, true: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="those that are given are of other line arts; choose other"):
+        score(true, dataset, metrics=["hints"], hints={"0" * 64: (Hint(0.5, 0.5, (1, 2, 3)),)})
+    with pytest.raises(InputError, match="there is no device 'banana'"):
+        score(true, dataset, metrics=["colorfulness"], device="banana")
+    words = ["score", str(true), str(dataset.folder), "--metrics", "colorfulness", "-o", str(tmp_path)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "is a directory" in done.stderr
+    os.mkfifo(true / "submission.json")
+    assert not score(true, dataset, metrics=["colorfulness"]).hints
 
 
 def no_weights(context: Context) -> Mapping[str, Figure]:
@@ -198,6 +211,22 @@ def test_features_are_compared_as_fid_compares_them(dataset: Dataset, true: Path
         score(true, dataset, metrics=["prdc"])
 
 
+def test_a_card_keeps_fid_infinity_when_asked_for(
+    dataset: Dataset, true: Path, tmp_path: Path, random_cache: Path
+) -> None:
+    for i in range(2):
+        write_png(true / f"{i}.png", draw_figure(20 + i)[0])  # six pictures; FID takes any
+    words = ["fid", str(true), str(dataset.folder), "--card", str(tmp_path / "card.json")]
+    for more in ([], ["--infinity"]):
+        done = CliRunner().invoke(main, [*words, *more])
+        assert done.exit_code == 0, done.output
+        told = load_card(tmp_path / "card.json").fid
+        assert ("infinity" in told, "bias" in told) == (bool(more), bool(more))
+    assert told["infinity"] + told["bias"] == pytest.approx(told["value"])
+    (group,) = groups_of(scores_of([load_card(tmp_path / "card.json")], dataset.digest))[:1]
+    assert any(note.startswith("FID∞ ") for note in group.tables[0].columns[0].notes)
+
+
 def card_of(folder: Path) -> scorecard.ScoreCard:
     bare = Dataset(folder, "12" * 32, (), (), ())
     return make_card(open_submission(folder, bare), bare, {"fid": fid_figure(RESULT)}, hints=True)
@@ -249,7 +278,7 @@ def test_single_figures_can_be_asked_for(dataset: Dataset, true: Path) -> None:
 
 
 def test_every_metric_names_the_figures_that_it_gives(dataset: Dataset, true: Path) -> None:
-    context = Context(open_submission(true, dataset), dataset, hints=choose_hints(dataset, 3, 1))
+    context = Context(true, dataset, hints=choose_hints(dataset, 3, 1))
     for name in (*LIGHT, "hints"):
         assert tuple(METRICS[name].measure(context)) == METRICS[name].figures
 

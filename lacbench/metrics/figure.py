@@ -39,15 +39,16 @@ class Figure:
     def from_json(cls, told: Mapping[str, Any]) -> "Figure":
         """The figure that stands on a card, which may be a stranger's.
 
-        Raises ValueError, TypeError or KeyError for what `as_json` does not give. `better` may be missing: cards
-        of version 1 have none.
+        Raises ValueError, TypeError or KeyError for what `as_json` does not give. `better` may be missing,
+        as it is on cards of version 1.
         """
         error, interval, n = told["standard_error"], told["interval"], told["n"]
         better = told.get("better", "")
         if better not in get_args(Better):
             raise ValueError(f"better is {better!r}")
         low, high = (None, None) if interval is None else map(_number, interval)
-        if low is not None and high is not None and low > high or error is not None and _number(error) < 0:
+        backwards = low is not None and high is not None and low > high
+        if backwards or (error is not None and _number(error) < 0):
             raise ValueError(f"a spread of {error} and {interval}")
         more = {key: value for key, value in told.items() if key not in cls.__dataclass_fields__}
         _check_more(more)

@@ -14,14 +14,9 @@ from playwright.sync_api import Browser, expect
 from lacbench.images import write_png
 
 from made import build, draw_figure
+from rating import free_port
 
 pytestmark = pytest.mark.browser
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
