@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from conftest import Findings
 from playwright.sync_api import Browser
 
 from lacbench.study.choices import make_choices
@@ -11,6 +10,7 @@ from lacbench.study.ratings import make_ratings
 from lacbench.study.report import find, write_report
 from lacbench.study.sources import Source
 
+from chromium import Findings
 from opinions import chosen, simulated
 
 pytestmark = pytest.mark.browser
