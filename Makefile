@@ -8,7 +8,7 @@ SOURCES := lacbench cli dashboards baselines
 DEMO ?= lacbench-demo
 ART ?= ../shared/data/art
 
-.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-significance bench-train-step bench-xdog format lock browser postgresql clean
+.PHONY: help install demo test test-long lint bench-collect bench-cluster bench-faults bench-fid bench-filters bench-frechet bench-hashing bench-leaks bench-search bench-significance bench-study bench-train-step bench-xdog format lock browser postgresql clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
@@ -93,6 +93,9 @@ bench-hashing: $(READY)  ## decoding, hashing and measuring pictures against ima
 
 bench-leaks: $(READY)  ## how well changed copies and drawings are found (ART=folder)
 	$(BIN)/python benchmarks/leaks.py $(ART)
+
+bench-study: $(READY) browser  ## the raters' page: keypress to next picture, and 9,024 ratings over websockets
+	$(BIN)/python benchmarks/study.py
 
 bench-train-step: $(READY)  ## the training step against the published one, on a GPU where there is one (ART=folder)
 	$(BIN)/python benchmarks/train_step.py $(ART)

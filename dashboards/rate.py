@@ -15,6 +15,7 @@ from streamlit.runtime import get_instance
 from lacbench.errors import LacbenchError, StudyError
 from lacbench.study.invite import is_open_link
 from lacbench.study.session import ClosedError, OtherTabError, Sitting, Study, Trial
+from lacbench.study.store import StoreError
 
 AHEAD = 2
 """Trials whose pictures a browser loads ahead."""
@@ -48,6 +49,11 @@ DONE = {
     "title": "Thank you",
     "text": ["That was the last picture. All your answers are saved, and you may close this page."],
 }
+BROKEN = {
+    "title": "The study does not work just now",
+    "text": ["Answers cannot be stored at this moment. All that was saved before is safe."],
+    "button": "Try again",
+}
 ELSEWHERE = {
     "title": "This study is open in another tab",
     "text": [
@@ -77,37 +83,38 @@ class Visit:
     sitting: Sitting | None = None
     refusal: StudyError | None = None
     acknowledged: str = ""
-    """The last event that was dealt with, whether it was stored or refused."""
+    """The last event that was stored or refused."""
     notice: str = ""
     """Why that event was refused."""
 
-    def come(self) -> None:
-        """Sit down, unless that would make the visitor a rater: they are asked first."""
-        if not is_open_link(self.study, self.token):
-            self.sit()
+    def sit(self, asked: bool) -> None:
+        """Begin to rate; every other tab with the same link stands up.
 
-    def sit(self) -> None:
-        """Begin to rate; every other tab with the same link stands up."""
+        Who comes by an open link is `asked` first, since sitting down makes them a rater.
+        """
         self.sitting = self.refusal = None
         try:
-            self.sitting = Sitting.open(self.study, self.token, st.context.ip_address or "")
-            self.token = self.sitting.token
+            if asked or not is_open_link(self.study, self.token):
+                self.sitting = Sitting.open(self.study, self.token, st.context.ip_address or "")
+                self.token = self.sitting.token
         except StudyError as error:
             self.refusal = error
 
     def receive(self, event: dict[str, Any]) -> None:
-        """Deal with an event of the panel; it is sent again until it is acknowledged, if it has an id."""
+        """Deal with an event of the panel, which sends it again until it is acknowledged."""
         name = event.get("event")
         if not isinstance(name, str):
             return
         self.notice = ""
         try:
             if event.get("kind") == "sit":
-                self.sit()
+                self.sit(asked=True)
             elif self.sitting and event.get("kind") == "rate":
-                self.sitting.rate(name, *(event[key] for key in ("trial", "score", "milliseconds")))
+                self.sitting.rate(name, *map(event.get, ("trial", "score", "milliseconds")))
             elif self.sitting and event.get("kind") == "undo":
                 self.sitting.undo(name)
+        except StoreError:
+            return  # so that it is sent again
         except OtherTabError:
             pass  # the page will say so
         except ClosedError as error:
@@ -168,6 +175,8 @@ class Visit:
 
 def refused(error: StudyError) -> dict[str, Any]:
     """A page that says why nothing can be rated."""
+    if isinstance(error, StoreError):  # its words are for the organiser
+        return {"page": "text"} | BROKEN
     title = "The study is over" if isinstance(error, ClosedError) else "This link cannot be used"
     return {"page": "text", "title": title, "text": [sentence(error)]}
 
@@ -189,7 +198,7 @@ def show_page(folder: Path) -> None:
     token = st.query_params.get("t", "")
     if visit is None:
         visit = st.session_state.visit = Visit(opened(folder), token)
-        visit.come()
+        visit.sit(asked=False)
     if visit.token != token:  # the visitor of an open link goes on under their own
         st.query_params["t"] = visit.token
     data = visit.told() | {"ack": visit.acknowledged, "notice": visit.notice}

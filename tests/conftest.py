@@ -102,7 +102,7 @@ def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     if request.param == "postgresql":
         from postgres import new_database
 
-        url = new_database(request.getfixturevalue("postgresql"), f"test-{uuid.uuid4().hex}")
+        url = new_database(request.getfixturevalue("postgresql"), f"test_{uuid.uuid4().hex}")
         monkeypatch.setenv("LACBENCH_STUDY_DATABASE", url)
     else:
         monkeypatch.delenv("LACBENCH_STUDY_DATABASE", raising=False)

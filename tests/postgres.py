@@ -106,7 +106,7 @@ def _wait(told: str, process: subprocess.Popen[bytes], folder: Path) -> None:
 
 
 def new_database(url: str, name: str) -> str:
-    """Make a database; returns its URL."""
+    """A URL under which nothing is there yet: a schema, which is made quicker than a database."""
     with psycopg.connect(f"{url}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    return f"{url}/{name}"
+        connection.execute(f'CREATE SCHEMA "{name}"')
+    return f"{url}/postgres?options=-csearch_path%3D{name}"

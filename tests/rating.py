@@ -44,6 +44,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Until the process listens there."""
+    while process.poll() is None:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)
+    raise AssertionError("the server ended")
+
+
 class Server:
     """`lacbench mos serve`, which can be killed and started again at its port."""
 
@@ -56,12 +66,7 @@ class Server:
         command = [sys.executable, "-m", "lacbench.cli.main", "mos", "serve", str(self.study.folder)]
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen([*command, "--port", str(self.port)], **quiet)  # type: ignore[call-overload]
-        while self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return
-            time.sleep(0.1)
-        raise AssertionError("the server ended")
+        wait_for(self.port, self.process)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         self.process.send_signal(how)

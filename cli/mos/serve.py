@@ -1,6 +1,7 @@
 """`lacbench mos serve`: the raters' page."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 
@@ -19,9 +20,10 @@ def serve(study: Path, port: int, host: str, url: str) -> None:
     """Show the raters' page of STUDY until Ctrl-C; `lacbench mos invite` makes the links to it."""
     from lacbench.cli import streamlit
 
+    settings = SETTINGS | behind(url)
     streamlit.require_streamlit("the raters' page")
     open_study(study).store.close()  # what is wrong with it is better said here than in the browser
-    streamlit.serve("rate", [str(study.resolve())], host, port, settings=SETTINGS | behind(url))
+    streamlit.serve("rate", [str(study.resolve())], host, port, settings=settings)
 
 
 SETTINGS = {
@@ -36,8 +38,6 @@ SETTINGS = {
 
 def behind(url: str) -> dict[str, str]:
     """Settings for a page that raters reach as `url`; none when it is empty."""
-    from urllib.parse import urlsplit
-
     if not url:
         return {}
     parts = urlsplit(url)

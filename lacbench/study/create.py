@@ -181,7 +181,13 @@ def _claim(folder: Path) -> None:
 
 
 def _told(design: Design, dataset: Dataset, media: Sequence[Media], items: int) -> dict[str, Any]:
-    """What study.json tells. The study's digest covers the design and every picture that is shown."""
+    """What study.json tells. The study's digest covers the design and all pictures, not where they lay."""
+    places = {"data", "database", "methods", "gold"}
+    stated = {
+        **design.model_dump(mode="json", exclude=places),
+        "methods": list(design.methods),
+        "gold": [[gold.item, gold.expected] for gold in design.gold],
+    }
     shown = {m.name: {"line_art": m.line_art, "outputs": dict(m.outputs)} for m in media}
     return {
         "lacbench_study": VERSION,
@@ -192,7 +198,7 @@ def _told(design: Design, dataset: Dataset, media: Sequence[Media], items: int) 
         "data": str(design.data),
         "data_digest": dataset.digest,
         "methods": {method: str(path) for method, path in design.methods.items()},
-        "digest": sha256_json([design.model_dump(mode="json", exclude={"data", "database"}), shown]),
+        "digest": sha256_json([stated, shown]),
     }
 
 

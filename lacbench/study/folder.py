@@ -182,7 +182,8 @@ class Study:
 def _number(store: Store, uid: str, folder: Path) -> int:
     """The study's number in its database. Raises StudyError where it is in another one."""
     with store.reading() as connection:
-        found = connection.scalar(sa.select(tables.study.c.id).where(tables.study.c.uid == uid))
+        question = sa.select(tables.study.c.id).where(tables.study.c.uid == uid)
+        found: int | None = connection.scalar(question)
     if found is None:
         raise StudyError(
             f"the database {store.name} does not hold the study of {folder}; expected the one that it was "

@@ -12,7 +12,7 @@ from lacbench.errors import StudyError
 from lacbench.files import sha256_bytes, write_bytes
 from lacbench.study import store
 from lacbench.study.folder import Study
-from lacbench.study.store import now
+from lacbench.study.store import hidden_from_raters, now
 
 TOKEN_BYTES = 16
 """Random bytes of a token: 128 bits are not guessed."""
@@ -73,36 +73,36 @@ def invite_openly(study: Study, cap: int) -> Invitation:
     return Invitation("", token)
 
 
-def join(study: Study, token: str) -> str | None:
-    """Make the visitor of an open link a rater; returns their own token, None where the link is no open one.
+def is_open_link(study: Study, token: str) -> bool:
+    """Whether the token is an open link's, so that opening it would make the visitor a rater."""
+    with hidden_from_raters(), study.store.reading() as connection:
+        return connection.scalar(_open_link(study, token)) is not None
 
-    Raises StudyError where the cap is reached, or no rater is left.
+
+def join(study: Study, token: str) -> str:
+    """Make the visitor of an open link a rater; returns their own token.
+
+    Raises StudyError where the cap is reached, or no rater is left, ClosedError of a closed study.
     """
-    link, joined = store.open_link, store.joined
     with study.store.writing() as connection:
-        opened = connection.execute(
-            sa.select(link.c.id, link.c.cap)
-            .where(link.c.study == study.id, link.c.token_sha256 == token_sha256(token))
-            .with_for_update()  # one visitor after the other
-        ).first()
-        if opened is None:
-            return None
         study.check_open(connection)
-        came = connection.scalar(sa.select(sa.func.count()).where(joined.c.open_link == opened.id))
+        # Locked, so that visitors come one after the other.
+        link = connection.execute(_open_link(study, token).with_for_update()).one()
+        came = sa.select(sa.func.count()).where(store.joined.c.open_link == link.id)
+        number = connection.scalar(came) or 0
         rater = connection.execute(uninvited(study).limit(1).with_for_update(skip_locked=True)).first()
-        if came >= opened.cap or rater is None:
+        if number >= link.cap or rater is None:
             raise StudyError("this study has all the raters it asked for; thank you for coming")
-        store.insert_many(connection, joined, [{"open_link": opened.id, "number": came, "rater": rater.id}])
+        row = {"open_link": link.id, "number": number, "rater": rater.id}
+        store.insert_many(connection, store.joined, [row])
         return _handed_out(study, connection, rater.id, rater.name, 0).token
 
 
-def is_open_link(study: Study, token: str) -> bool:
-    """Whether the token is an open link's, so that opening it would make the visitor a rater."""
-    with study.store.reading() as connection:
-        known = sa.exists().where(
-            store.open_link.c.study == study.id, store.open_link.c.token_sha256 == token_sha256(token)
-        )
-        return bool(connection.scalar(sa.select(known)))
+def _open_link(study: Study, token: str) -> sa.Select[tuple[int, int]]:
+    link = store.open_link
+    return sa.select(link.c.id, link.c.cap).where(
+        link.c.study == study.id, link.c.token_sha256 == token_sha256(token)
+    )
 
 
 def uninvited(study: Study) -> sa.Select[tuple[int, str]]:

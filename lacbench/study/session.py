@@ -11,10 +11,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 from lacbench.errors import StudyError
 from lacbench.study.design import LABELS
 from lacbench.study.folder import ClosedError, Study
-from lacbench.study.invite import join, token_sha256
-from lacbench.study.store import assignment, invitation, item, lease, now, rater, rating, shown, stimulus
+from lacbench.study.invite import is_open_link, join, token_sha256
+from lacbench.study.store import (
+    StoreError,
+    assignment,
+    hidden_from_raters,
+    invitation,
+    item,
+    lease,
+    now,
+    rater,
+    rating,
+    shown,
+    stimulus,
+)
 
-__all__ = ["ClosedError", "OtherTabError", "Sitting", "Study", "Trial", "UnknownLinkError"]
+__all__ = ["ClosedError", "OtherTabError", "Sitting", "StoreError", "Study", "Trial", "UnknownLinkError"]
 
 
 LONGEST = 2**31 - 1
@@ -78,18 +90,20 @@ class Sitting:
             UnknownLinkError: nobody has this link, or too many wrong ones were tried.
             ClosedError: the study takes no ratings any more.
             StudyError: an open link has all the raters it asked for.
+            StoreError: the database does not answer.
         """
         if not study.attempts.allowed(address):
             raise UnknownLinkError("too many wrong links were tried; wait a minute, then open yours again")
-        found = _rater_of(study, token)
-        if found is None and (own := join(study, token)):
-            token, found = own, _rater_of(study, own)
-        if found is None:
-            study.attempts.failed(address)
-            raise UnknownLinkError(
-                "this link is not known; open it exactly as it was sent to you, or ask for a new one"
-            )
-        return cls(study, found, token)
+        with hidden_from_raters():
+            if is_open_link(study, token):
+                token = join(study, token)
+            found = _rater_of(study, token)
+            if found is None:
+                study.attempts.failed(address)
+                raise UnknownLinkError(
+                    "this link is not known; open it exactly as it was sent to you, or ask for a new one"
+                )
+            return cls(study, found, token)
 
     @property
     def mode(self) -> str:
@@ -123,8 +137,8 @@ class Sitting:
         return self._next
 
     def trial(self) -> Trial | None:
-        """The trial that is to be rated; None when all are. Raises OtherTabError."""
-        with self.study.store.reading() as connection:
+        """The trial that is to be rated; None when all are. Raises OtherTabError, StoreError."""
+        with hidden_from_raters(), self.study.store.reading() as connection:
             self._check_lease(connection)
         return self._trials[self._next] if self._next < len(self._trials) else None
 
@@ -147,6 +161,7 @@ class Sitting:
             OtherTabError: the rater's link was opened elsewhere later.
             ClosedError: the study takes no ratings any more.
             StudyError: no such score, an answer before the minimum viewing time, another answer's event id.
+            StoreError: the database does not answer: nothing is known of the answer, which may be sent again.
         """
         if type(score) is not int or not 1 <= score <= len(self.labels):
             raise StudyError(
@@ -172,7 +187,7 @@ class Sitting:
         """Add a revision to the trial at a position, unless the event is known."""
         if not isinstance(event, str) or not re.fullmatch("[ -~]{1,100}", event):
             raise StudyError("an answer came without an id of 1 to 100 ASCII characters; reload the page")
-        with self.study.store.writing() as connection:
+        with hidden_from_raters(), self.study.store.writing() as connection:
             if self._known(connection, event):  # asked first: the trial at hand may have moved on since
                 self._refresh(connection)
                 return True
@@ -186,7 +201,8 @@ class Sitting:
                 "milliseconds": milliseconds, "time": now(),
             }  # fmt: skip
             if not self.study.store.insert_new(connection, rating, row):
-                raise StudyError("an answer came under another one's id; reload the page")
+                self._refresh(connection)  # it was stored, though the database seemed to have failed
+                return False
         # Only now it is on the disk.
         self._revisions[position] = revision
         self._next = position + (score is not None)

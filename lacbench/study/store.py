@@ -138,6 +138,21 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class StoreError(StudyError):
+    """The database does not answer, or refuses; the same may work later."""
+
+
+@contextmanager
+def hidden_from_raters() -> Iterator[None]:
+    """Tell raters no more than that there is trouble: a database's name may say what they must not know."""
+    try:
+        yield
+    except StoreError as error:
+        raise StoreError(
+            "the study cannot be reached just now; what you answered before is kept; try again in a moment"
+        ) from error
+
+
 class Store:
     """An opened database. Each process opens its own; threads may share one."""
 
@@ -164,8 +179,9 @@ class Store:
             parsed,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"connect_timeout": BUSY_SECONDS, "options": "-c synchronous_commit=on"},
+            connect_args={"connect_timeout": BUSY_SECONDS},
         )
+        sa.event.listen(engine, "connect", _synchronous)
         return cls(engine, parsed.render_as_string(hide_password=True))
 
     def close(self) -> None:
@@ -174,13 +190,13 @@ class Store:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A connection for questions. Raises StudyError where the database does not answer."""
+        """A connection for questions. Raises StoreError where the database does not answer."""
         with self._told(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction: all of it is on the disk when the context ends, or none. Raises StudyError."""
+        """A transaction: all of it is on the disk when the context ends, or none. Raises StoreError."""
         with self._told(), self.engine.execution_options(lacbench_writes=True).begin() as connection:
             yield connection
 
@@ -204,7 +220,7 @@ class Store:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError) as error:
             reason = " ".join(str(getattr(error, "orig", None) or error).split())
-            raise StudyError(
+            raise StoreError(
                 f"the study's database {self.name} does not work: {reason}; see that it is there and may be "
                 "written to, then try again"
             ) from error
@@ -241,6 +257,12 @@ def _careful(connection: Any, _: Any) -> None:
     """What makes SQLite keep an acknowledged row whatever happens, beside other processes that write."""
     for setting in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {setting}").close()
+
+
+def _synchronous(connection: Any, _: Any) -> None:
+    """What makes PostgreSQL keep an acknowledged row, where the server's settings say otherwise."""
+    connection.execute("SET synchronous_commit TO on")
+    connection.commit()
 
 
 def _begin(connection: sa.Connection) -> None:

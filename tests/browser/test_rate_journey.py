@@ -152,4 +152,5 @@ def test_on_a_phone(server: Server, chromium: Browser, width: int, height: int) 
         assert all(box and box["width"] >= 44 and box["height"] >= 44 for box in boxes)
         page.locator(".answers button").nth(3).tap()
         expect(page.locator("h1")).to_have_text("That was the practice")
+        tab.settled()
     assert [answer.score for answer in server.answers(rater.rater)] == [4]

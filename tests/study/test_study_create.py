@@ -202,6 +202,9 @@ def test_the_same_file_gives_the_same_study_under_other_keys(tmp_path: Path) -> 
 def test_the_studys_digest_covers_pictures_and_design(tmp_path: Path) -> None:
     dataset = coloured(tmp_path)
     digests = []
+    shutil.copytree(tmp_path, elsewhere := tmp_path.with_name("elsewhere"))
+    with create_study(study_file(elsewhere), elsewhere / "study") as study:
+        told = study.told["digest"]
     for number, change in enumerate(("", "picture", "seed")):
         file = study_file(tmp_path)
         if change == "picture":
@@ -211,7 +214,7 @@ def test_the_studys_digest_covers_pictures_and_design(tmp_path: Path) -> None:
             file.write_text(file.read_text().replace("seed = 1", "seed = 2"))
         with create_study(file, tmp_path / f"study{number}") as study:
             digests.append(study.told["digest"])
-    assert len(set(digests)) == 3
+    assert len(set(digests)) == 3 and digests[0] == told
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
@@ -341,6 +344,15 @@ def test_study_files_that_do_not_hold_are_told_why(change: tuple[str, str], sent
         return
     with pytest.raises(StudyError, match=re.escape(sentence)):
         parse_design(text)
+
+
+def test_the_study_file_that_the_docs_show_holds() -> None:
+    page = (Path(__file__).parents[2] / "docs/study.md").read_text()
+    block = re.search(r"```toml\n(.*?)```", page, re.DOTALL)
+    design = parse_design(block[1], Path("/place"))
+    assert list(design.methods) == ["model", "model-hints", "grey"]
+    assert design.gold[0].picture == Path("/place/gold/noise.png")
+    assert design.told.split("\n\n")[1] == "Go by your first impression."
 
 
 def test_gold_is_for_scores() -> None:

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from lacbench.errors import StudyError
 from lacbench.images import read, write_png
-from lacbench.study import attempts
+from lacbench.study import attempts, store
 from lacbench.study.attempts import Attempts
-from lacbench.study.invite import invite, invite_again, invite_openly
-from lacbench.study.session import ClosedError, OtherTabError, Sitting, Study, UnknownLinkError
+from lacbench.study.invite import invite, invite_again, invite_openly, is_open_link
+from lacbench.study.session import ClosedError, OtherTabError, Sitting, StoreError, Study, UnknownLinkError
 
 from studies import METHODS, coloured, make_study, rate_all, study_file
 
@@ -37,8 +37,6 @@ def sit(study: Study) -> Sitting:
 
 def events(study: Study) -> list[tuple[str, int | None, int]]:
     """Every row of ratings: event, score, revision."""
-    from lacbench.study import store
-
     with study.store.reading() as connection:
         rows = connection.execute(store.rating.select().order_by(store.rating.c.id))
         return [(row.event, row.score, row.revision) for row in rows]
@@ -162,6 +160,45 @@ def test_weeks_in_an_open_tab_are_stored(study: Study) -> None:
     assert events(study) == [("e", 3, 0)]
 
 
+def test_raters_are_told_nothing_of_a_database_in_trouble(quick: Study) -> None:
+    sitting, token = sit(quick), invite(quick, 1)[0].token
+    first = sitting.trial()
+    with quick.store.writing() as connection:
+        for table in ("rating", "lease", "open_link"):
+            connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_away")
+    for act in (
+        lambda: sitting.rate("e", first.key, 3, 1000),
+        lambda: sitting.undo("u"),
+        lambda: sitting.trial(),
+        lambda: Sitting.open(quick, token),
+        lambda: is_open_link(quick, token),
+    ):
+        with pytest.raises(StoreError, match="cannot be reached just now") as trouble:
+            act()
+        assert str(quick.folder) not in str(trouble.value)
+    with quick.store.writing() as connection:
+        for table in ("rating", "lease", "open_link"):
+            connection.exec_driver_sql(f"ALTER TABLE {table}_away RENAME TO {table}")
+    assert sitting.rate("e", first.key, 3, 1000) and events(quick) == [("e", 3, 0)]
+
+
+def test_an_answer_that_seemed_lost_but_was_stored_stands(study: Study) -> None:
+    """The connection broke after the commit: the sitting was told of a failure."""
+    sitting = sit(study)
+    first, second = sitting.trial(), sitting.upcoming()[0]
+    with study.store.writing() as connection:
+        row = {
+            "assignment": sitting._ids[0],
+            "revision": 0,
+            "score": 5,
+            "milliseconds": 900,
+            "time": store.now(),
+        }
+        store.insert_many(connection, store.rating, [{**row, "event": "lost"}])
+    assert not sitting.rate("again", first.key, 4, 1000)
+    assert sitting.trial() == second and events(study) == [("lost", 5, 0)]
+
+
 @pytest.mark.parametrize("event", ["", "x" * 101, None, 7, "a\x00", "\ud800"])
 def test_events_without_a_usable_id_are_refused(quick: Study, event: object) -> None:
     sitting = sit(quick)
@@ -242,9 +279,9 @@ def test_links_lead_to_their_rater_until_they_are_replaced(study: Study) -> None
 
 
 @pytest.mark.parametrize("token", ["", "guess", "x" * 10_000, "\ud800", "'; DROP TABLE rating; --", "\x00"])
-def test_links_that_nobody_has_are_refused(study: Study, token: str) -> None:
+def test_links_that_nobody_has_are_refused(quick: Study, token: str) -> None:
     with pytest.raises(UnknownLinkError, match="not known"):
-        Sitting.open(study, token)
+        Sitting.open(quick, token)
 
 
 def test_tokens_are_kept_as_digests_alone(quick: Study) -> None:
@@ -258,6 +295,7 @@ def test_tokens_are_kept_as_digests_alone(quick: Study) -> None:
 def test_an_open_link_makes_raters_up_to_its_cap(study: Study) -> None:
     link = invite_openly(study, 2).token
     one, two = Sitting.open(study, link), Sitting.open(study, link)
+    assert [is_open_link(study, token) for token in (link, one.token, "")] == [True, False, False]
     assert len({one.token, two.token, link}) == 3
     rate_all(one, until=2)
     assert Sitting.open(study, one.token).done == 2
