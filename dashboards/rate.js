@@ -66,13 +66,13 @@ class Panel {
   receive(data, send) {
     const first = !this.data;
     [this.data, this.send] = [data, send];
+    if (first) this.tabs.postMessage(location.search);
     if (this.pending?.event === data.ack) this.settle();
     else if (this.pending) {
       // What is on show is ahead of the server: its answer to the pending event says whether rightly.
       if (first) this.post();
       return;
     }
-    if (first) this.tabs.postMessage(location.search);
     if (data.page === "text") this.tell(data);
     else this.proceed(data.trial);
     this.preload();
@@ -168,7 +168,8 @@ class Panel {
     const addresses = this.lineArt ? [...trial.pictures, trial.lineArt] : trial.pictures;
     const images = await Promise.all(addresses.map((address) => this.load(address)));
     if (this.shown !== trial) return;
-    const figures = images.map((image, index) => {
+    const figures = images.map((found, index) => {
+      const image = images.indexOf(found) < index ? found.cloneNode() : found; // two methods may paint alike
       const figure = element("figure");
       const lineArt = index >= trial.pictures.length;
       image.alt = lineArt ? "Line art" : "Colorized picture";
@@ -310,7 +311,10 @@ class Panel {
       const image = new Image();
       image.src = address;
       const whole = await image.decode().then(() => true, () => false);
-      if (whole || this.failing) this.failing = !whole, this.warn();
+      if (this.failing === whole) {
+        this.failing = !whole;
+        this.warn();
+      }
       if (whole) return image;
       await new Promise((resolve) => setTimeout(resolve, wait));
     }

@@ -1,5 +1,6 @@
 """The raters' page as its users have it: a real server of a study, and a rater's tab at it."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,9 +30,11 @@ TRIALS = 1 + 4 * 3 + 1
 USUAL = "raters = 60\nminimum_viewing_ms = 250\ntraining = 1\nrepeats = 1\nbreak_every = 5"
 
 
-def make_rated(folder: Path, ratings: str = USUAL) -> Path:
-    """A small study of noisy pictures; returns its folder."""
+def make_rated(folder: Path, ratings: str = USUAL, alike: bool = False) -> Path:
+    """A small study of noisy pictures; returns its folder. `alike`: two methods give the same ones."""
     coloured(folder, 5, METHODS, SIZE)
+    if alike:
+        shutil.copytree(folder / "outputs" / METHODS[0], folder / "outputs" / METHODS[1], dirs_exist_ok=True)
     file = study_file(folder, ratings, "", METHODS, SIZE)
     file.write_text(file.read_text().replace('name = "drawn"', f'name = "{NAME}"'))
     create_study(file, folder / "study").store.close()

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.network]
 
 
 def test_the_best_of_three(tmp_path: Path, chromium: Browser, findings: Findings) -> None:
-    folder = make_rated(tmp_path, 'raters = 3\nmode = "pairwise"\nshown = 3\ntraining = 1')
+    folder = make_rated(tmp_path, 'raters = 3\nmode = "pairwise"\nshown = 3\ntraining = 1', alike=True)
     with served(folder) as server, chromium.new_context() as context:
         (rater,) = server.invited(1)
         page = context.new_page()

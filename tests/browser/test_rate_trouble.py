@@ -84,6 +84,24 @@ def test_a_server_that_dies_and_comes_back(server: Server, chromium: Browser) ->
     assert [answer.score for answer in server.answers(rater.rater)] == [1, 2, 3, 4, 1]
 
 
+def test_pictures_that_do_not_come_cannot_be_rated(server: Server, chromium: Browser) -> None:
+    (rater,) = server.invited(1)
+    with chromium.new_context() as context:
+        page = context.new_page()
+        page.route("**/media/*.png", lambda route: route.abort())
+        tab = Tab(page, server.link(rater.token))
+        page.locator(".go").click()
+        expect(tab.warning).to_have_text(re.compile("does not load"))
+        for _ in range(4):
+            page.wait_for_timeout(100)
+            page.keyboard.press("5")
+        expect(page.get_by_role("button", name="Excellent")).to_have_attribute("aria-disabled", "true")
+        page.unroute("**/media/*.png")
+        expect(tab.warning).to_be_hidden(timeout=30_000)
+        tab.rate(2)
+    assert [answer.score for answer in server.answers(rater.rater)] == [2]
+
+
 def test_a_study_that_is_closed_meanwhile(server: Server, chromium: Browser) -> None:
     (rater,) = server.invited(1)
     with chromium.new_context() as context:
