@@ -18,6 +18,7 @@ from lacbench.errors import MissingError, StudyError
 from lacbench.files import sha256_file, write_json
 from lacbench.study.analysis import Analysis, analyse
 from lacbench.study.choices import make_choices
+from lacbench.study.export import export
 from lacbench.study.pairwise import Tournament
 from lacbench.study.ratings import make_ratings
 from lacbench.study.report import find, write_report
@@ -25,6 +26,7 @@ from lacbench.study.sources import Source, load_source
 from lacbench.study.verdict import shown_p, verdict
 
 from opinions import chosen, simulated
+from studies import METHODS, rated
 
 NAMES = ("ours", "second <b>&", "third")
 PEEK = {"kind": "peek", "who": "ann <b>", "time": "2026-01-02T03:04:05.678Z"}
@@ -286,7 +288,8 @@ def test_one_sided_choices_are_refused_unless_regularised(tmp_path: Path) -> Non
 def beside(path: Path, **changes: Any) -> None:
     """What `lacbench mos export` writes beside a table."""
     told = {"lacbench_export": 1, "study": "told", "closed": True, "events": [PEEK, CLOSE], "seed": 4,
-            "screening": {"rule": "bt500", "exclude": True}, "file_sha256": sha256_file(path)}  # fmt: skip
+            "study_digest": "ab" * 32, "data_digest": "cd" * 32, "file_sha256": sha256_file(path),
+            "screening": {"rule": "bt500", "exclude": True}}  # fmt: skip
     write_json(path.with_suffix(".json"), told | changes)
 
 
@@ -305,6 +308,30 @@ def test_an_export_tells_what_its_study_does(tmp_path: Path) -> None:
     assert source.peeks == (PEEK,) and not source.open
     beside(file, closed=False)
     assert load_source(file).open
+
+
+def test_a_study_and_its_export_give_the_same_report(tmp_path: Path) -> None:
+    study = rated(tmp_path, "raters = 3\nrepeats = 1", None, None, None)
+    study.peek("ann")
+    study.close()
+    export(study, tmp_path / "out" / "ratings.parquet")
+    pages = [
+        write_report(tmp_path / f"{n}.html", find(load_source(path), METHODS[0])).read_text()
+        for n, path in enumerate((study.folder, tmp_path / "out" / "ratings.parquet"))
+    ]
+    assert pages[0] == pages[1]
+    assert str(study.told["digest"]) in pages[0] and "looked at once before" in pages[0]
+
+
+def test_an_open_study_is_looked_at_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    study = rated(tmp_path, "raters = 3", None, None)
+    words = ["mos", "report", str(study.folder), "-o", str(tmp_path / "m.html")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "is still open" in done.stderr and study.events() == []
+    done = CliRunner().invoke(main, [*words, "--peek", "--who", "ann"])
+    assert done.exit_code == 0, done.output
+    assert [event["who"] for event in study.events()] == ["ann"]
+    assert "The study is still open." in Reader(tmp_path / "m.html").text
 
 
 def test_what_tells_of_another_file_is_not_believed(tmp_path: Path) -> None:
