@@ -15,7 +15,7 @@ from opinions import chosen, simulated
 
 pytestmark = pytest.mark.browser
 
-LONG = "a method with a rather long name that goes on and on"
+LONG = f"a method with a rather long name: {'abc' * 25}"
 SOURCES = {
     "ratings": Source("r.csv", make_ratings(simulated(raters=9, items=12, methods=("ours", LONG, "c")))),
     "choices": Source("c.csv", make_choices(chosen(raters=9, items=12))),
