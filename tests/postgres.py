@@ -33,7 +33,8 @@ def as_user() -> list[str] | None:
     except KeyError:
         return None
     setpriv = shutil.which("setpriv")
-    return setpriv and [setpriv, f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    rights = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
+    return setpriv and [setpriv, *rights, "--pdeathsig=QUIT"]  # no server outlives tests that were killed
 
 
 @contextmanager

@@ -38,7 +38,7 @@ class ItemSpec(_Table):
     """Which of the data set's line arts are shown, and how large."""
 
     draw: int | None = Field(default=None, ge=2)
-    """How many are drawn by the study's seed; None takes all that are there."""
+    """How many are drawn by the study's seed; None takes all, but those that training is on."""
     list: tuple[str, ...] = ()
     """Ids, or beginnings of ids, of the line arts to take, in place of drawing."""
     size: int = Field(default=512, ge=16, le=4096)
