@@ -110,7 +110,8 @@ class Visit:
             if event.get("kind") == "sit":
                 self.sit(asked=True)
             elif self.sitting and event.get("kind") == "rate":
-                self.sitting.rate(name, *map(event.get, ("trial", "score", "milliseconds")))
+                said = (event.get(key, "") for key in ("trial", "score", "milliseconds"))
+                self.sitting.rate(name, *said)
             elif self.sitting and event.get("kind") == "undo":
                 self.sitting.undo(name)
         except StoreError:

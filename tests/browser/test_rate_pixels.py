@@ -54,7 +54,7 @@ def seen(page: Page) -> list[np.ndarray]:
     return found
 
 
-@pytest.mark.parametrize("ratio", [1, 1.25, 2.625])
+@pytest.mark.parametrize("ratio", [1, pytest.param(1.25, marks=pytest.mark.long), 2.625])
 def test_one_stored_pixel_is_one_of_the_devices(server: Server, chromium: Browser, ratio: float) -> None:
     # A screen that really is so dense: Chromium lays out emulated ones on another grid.
     dense = [*ARGUMENTS, f"--force-device-scale-factor={ratio}", "--window-size=1101,803"]
