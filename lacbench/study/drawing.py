@@ -123,5 +123,5 @@ def name_rows(axes: "Axes", names: Sequence[str], bold: str | None = None) -> No
 
 
 def shorten(name: str) -> str:
-    """A name that fits beside a figure."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    """A name that fits beside a figure: its beginning and its end, where names differ."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 11]}…{name[-10:]}"

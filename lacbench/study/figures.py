@@ -77,7 +77,7 @@ def _draw_counts(axes: "Axes", row: int, counts: IntArray) -> None:
         if not count:
             continue
         axes.barh(row, width, left=start, height=0.62, color=color, edgecolor="white", linewidth=0.8)
-        if width > 0.013 + 0.012 * len(str(count)):
+        if width > 0.008 + 0.02 * len(str(count)):
             ink = ink_on(color)
             axes.text(start + width / 2, row, str(count), ha="center", va="center_baseline", color=ink)
         else:
@@ -86,7 +86,7 @@ def _draw_counts(axes: "Axes", row: int, counts: IntArray) -> None:
     for middle, text in outside:
         place = max(middle, place)
         axes.text(place, row - 0.33, text, ha="center", va="bottom", fontsize=7, color="#1c1c1e")
-        place += 0.018 + 0.009 * len(text)
+        place += 0.012 + 0.017 * len(text)
 
 
 def _beside(axes: "Axes", row: float, text: str, **style: Any) -> None:

@@ -39,6 +39,10 @@ class Source:
     """Whether it was stated that flagged raters are left out of the verdict."""
     seed: int | None = None
     """The study's."""
+    study_digest: str = ""
+    """SHA-256 of all that the study was made of, pictures and orders; empty where no study tells."""
+    data_digest: str = ""
+    """SHA-256 of the data set whose line arts were coloured."""
 
     @property
     def title(self) -> str:
@@ -83,6 +87,8 @@ def _told_beside(path: Path) -> dict[str, Any]:
             "rule": str(told["screening"]["rule"]),
             "exclude": bool(told["screening"]["exclude"]),
             "seed": int(told["seed"]),
+            "study_digest": str(told["study_digest"]),
+            "data_digest": str(told["data_digest"]),
         }
     except (KeyError, TypeError, ValueError) as error:
         raise StudyError(
@@ -104,4 +110,6 @@ def of_study(study: "Study", peek: str = "") -> Source:
         rule=study.design.screening.rule,
         exclude=study.design.screening.exclude,
         seed=study.design.seed,
+        study_digest=str(study.told["digest"]),
+        data_digest=str(study.told["data_digest"]),
     )

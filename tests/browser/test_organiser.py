@@ -1,17 +1,19 @@
 """`lacbench mos watch` in a real browser: the link, live progress, a look that is recorded."""
 
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Findings
 from playwright.sync_api import Browser, expect
 
 from lacbench.study.invite import invite
 from lacbench.study.session import Sitting, Study
 
+from chromium import Findings
 from rating import free_port
 from studies import METHODS, rate_all, rated
 
@@ -27,15 +29,20 @@ def study(tmp_path: Path) -> Study:
 @pytest.fixture
 def link(study: Study) -> Iterator[str]:
     """What the command prints; the server is ended by its process id."""
+    port = free_port()
     command = [sys.executable, "-m", "lacbench.cli.main", "mos", "watch", str(study.folder)]
-    words = [*command, "--port", str(free_port())]
+    words = [*command, "--port", str(port)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout
         printed = process.stdout.readline().strip()
-        while "started" not in process.stdout.readline():
-            assert process.poll() is None
+        while process.poll() is None:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
         yield printed
         process.terminate()
+        process.wait()  # while there is a pipe for its last words
 
 
 def test_an_organisers_day(study: Study, link: str, chromium: Browser, findings: Findings) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from conftest import Findings
 from playwright.sync_api import Browser
 
 from lacbench.study.choices import make_choices
@@ -11,11 +10,12 @@ from lacbench.study.ratings import make_ratings
 from lacbench.study.report import find, write_report
 from lacbench.study.sources import Source
 
+from chromium import Findings
 from opinions import chosen, simulated
 
 pytestmark = pytest.mark.browser
 
-LONG = "a method with a rather long name that goes on and on"
+LONG = f"a method with a rather long name: {'abc' * 25}"
 SOURCES = {
     "ratings": Source("r.csv", make_ratings(simulated(raters=9, items=12, methods=("ours", LONG, "c")))),
     "choices": Source("c.csv", make_choices(chosen(raters=9, items=12))),

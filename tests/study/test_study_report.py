@@ -18,13 +18,15 @@ from lacbench.errors import MissingError, StudyError
 from lacbench.files import sha256_file, write_json
 from lacbench.study.analysis import Analysis, analyse
 from lacbench.study.choices import make_choices
+from lacbench.study.export import export
 from lacbench.study.pairwise import Tournament
 from lacbench.study.ratings import make_ratings
-from lacbench.study.report import find, write_report
+from lacbench.study.report import Findings, find, write_report
 from lacbench.study.sources import Source, load_source
 from lacbench.study.verdict import shown_p, verdict
 
 from opinions import chosen, simulated
+from studies import METHODS, rated
 
 NAMES = ("ours", "second <b>&", "third")
 PEEK = {"kind": "peek", "who": "ann <b>", "time": "2026-01-02T03:04:05.678Z"}
@@ -78,9 +80,19 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def read(tmp_path_factory: pytest.TempPathFactory, source: Source) -> Reader:
-    """The page of the source, with ours named."""
-    return page(tmp_path_factory.mktemp("page"), source)
+def found(source: Source) -> Findings:
+    return find(source, "ours")
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory: pytest.TempPathFactory, found: Findings) -> Reader:
+    return Reader(write_report(tmp_path_factory.mktemp("page") / "mos.html", found))
+
+
+def retold(folder: Path, found: Findings, **changes: Any) -> str:
+    """The text of the page, its figures drawn once, of a source about which other things are known."""
+    source = replace(found.source, **changes)
+    return Reader(write_report(folder / "mos.html", replace(found, source=source))).text
 
 
 def page(folder: Path, source: Source, ours: str | None = "ours", **options: Any) -> Reader:
@@ -126,13 +138,13 @@ def test_its_tables_hold_the_analysis(read: Reader, source: Source) -> None:
     assert f"{analysis.alpha_krippendorff:.2f}" in read.text and verdict(analysis)[:40] in read.text
 
 
-def test_the_papers_test_is_a_reproduction_and_no_verdict(read: Reader, source: Source) -> None:
+def test_the_papers_test_is_a_reproduction_and_no_verdict(read: Reader, found: Findings) -> None:
     assert "A reproduction, fixed raters and images: never a verdict." in read.text
-    assert "pooled" not in find(source, "ours").verdict
+    assert "pooled" not in found.verdict
 
 
-def test_names_are_escaped(tmp_path: Path, source: Source) -> None:
-    text = page(tmp_path, replace(source, events=(PEEK,))).text
+def test_names_are_escaped(tmp_path: Path, found: Findings) -> None:
+    text = retold(tmp_path, found, events=(PEEK,))
     page_text = (tmp_path / "mos.html").read_text()
     assert "second <b>&" in text and "second <b>" not in page_text
     assert "<i>taste" not in page_text and "ann <b>" not in page_text
@@ -164,8 +176,8 @@ def test_flagged_raters_are_left_out_only_where_that_was_stated(tmp_path: Path, 
         "that whom it flags is left out of the verdict and of all above",
     ]
     for f, words in zip(found, told, strict=True):
-        read = Reader(write_report(tmp_path / "r.html", f))
-        assert "The rule flags rater-12." in read.text and words in read.text
+        text = retold(tmp_path, replace(f, plots=found[0].plots))
+        assert "The rule flags rater-12." in text and words in text
 
 
 def test_another_rule_than_the_stated_one_leaves_nobody_out(source: Source) -> None:
@@ -174,12 +186,12 @@ def test_another_rule_than_the_stated_one_leaves_nobody_out(source: Source) -> N
     assert found.result is found.everybody and found.beside
 
 
-def test_looking_early_is_told(tmp_path: Path, source: Source) -> None:
-    text = page(tmp_path, replace(source, events=(PEEK, PEEK, CLOSE))).text
+def test_looking_early_is_told(tmp_path: Path, found: Findings) -> None:
+    text = retold(tmp_path, found, events=(PEEK, PEEK, CLOSE))
     assert "looked at 2 times before the study was closed" in text and "2026-01-02 03:04 UTC" in text
     assert "still open" not in text
-    assert "The study is still open." in page(tmp_path, replace(source, open=True, events=(PEEK,))).text
-    assert "looked at" not in page(tmp_path, replace(source, events=(CLOSE,))).text
+    assert "The study is still open." in retold(tmp_path, found, open=True, events=(PEEK,))
+    assert "looked at" not in retold(tmp_path, found, events=(CLOSE,))
 
 
 def test_without_ours_nothing_is_tested(tmp_path: Path, source: Source) -> None:
@@ -286,7 +298,8 @@ def test_one_sided_choices_are_refused_unless_regularised(tmp_path: Path) -> Non
 def beside(path: Path, **changes: Any) -> None:
     """What `lacbench mos export` writes beside a table."""
     told = {"lacbench_export": 1, "study": "told", "closed": True, "events": [PEEK, CLOSE], "seed": 4,
-            "screening": {"rule": "bt500", "exclude": True}, "file_sha256": sha256_file(path)}  # fmt: skip
+            "study_digest": "ab" * 32, "data_digest": "cd" * 32, "file_sha256": sha256_file(path),
+            "screening": {"rule": "bt500", "exclude": True}}  # fmt: skip
     write_json(path.with_suffix(".json"), told | changes)
 
 
@@ -305,6 +318,30 @@ def test_an_export_tells_what_its_study_does(tmp_path: Path) -> None:
     assert source.peeks == (PEEK,) and not source.open
     beside(file, closed=False)
     assert load_source(file).open
+
+
+def test_a_study_and_its_export_give_the_same_report(tmp_path: Path) -> None:
+    study = rated(tmp_path, "raters = 3\nrepeats = 1", None, None, None)
+    study.peek("ann")
+    study.close()
+    export(study, tmp_path / "out" / "ratings.parquet")
+    pages = [
+        write_report(tmp_path / f"{n}.html", find(load_source(path), METHODS[0])).read_text()
+        for n, path in enumerate((study.folder, tmp_path / "out" / "ratings.parquet"))
+    ]
+    assert pages[0] == pages[1]
+    assert str(study.told["digest"]) in pages[0] and "looked at once before" in pages[0]
+
+
+def test_an_open_study_is_looked_at_only_when_that_is_asked_for(tmp_path: Path) -> None:
+    study = rated(tmp_path, "raters = 3", None, None)
+    words = ["mos", "report", str(study.folder), "-o", str(tmp_path / "m.html")]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "is still open" in done.stderr and study.events() == []
+    done = CliRunner().invoke(main, [*words, "--peek", "--who", "ann"])
+    assert done.exit_code == 0, done.output
+    assert [event["who"] for event in study.events()] == ["ann"]
+    assert "The study is still open." in Reader(tmp_path / "m.html").text
 
 
 def test_what_tells_of_another_file_is_not_believed(tmp_path: Path) -> None:
