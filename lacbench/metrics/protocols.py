@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lacbench.errors import ImageError, InputError
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 CROP = 512
 """Pixels of the squares of `alacgan2018`."""
 
-Prepare = Callable[[Array, np.random.Generator], "Tensor"]
-"""uint8 (H, W, 3) RGB → a network's input, float32 (3, 299, 299); what is random comes from the generator."""
+Levels = Array | NDArray[np.float32]
+"""(H, W, 3) RGB in 0–255: the levels of a file, or numbers that were not rounded to them."""
+Prepare = Callable[[Levels, np.random.Generator], "Tensor"]
+"""(H, W, 3) RGB → a network's input, float32 (3, 299, 299); what is random comes from the generator."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +77,8 @@ def find_protocol(name: str) -> FeatureProtocol:
     return PROTOCOLS[name]
 
 
-def prepare(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `pytorch-fid`, float32 (3, 299, 299) in [−1, 1]."""
+def prepare(picture: Levels) -> "Tensor":
+    """(H, W, 3) RGB in 0–255 → the input of `pytorch-fid`, float32 (3, 299, 299) in [−1, 1]."""
     import torch
     from torch.nn.functional import interpolate
 
@@ -83,8 +86,8 @@ def prepare(picture: Array) -> "Tensor":
     return 2 * interpolate(scaled, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0] - 1
 
 
-def prepare_clean(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `clean`, float32 (3, 299, 299) in [−1, 0.9922]."""
+def prepare_clean(picture: Levels) -> "Tensor":
+    """(H, W, 3) RGB in 0–255 → the input of `clean`, float32 (3, 299, 299) in [−1, 0.9922]."""
     import torch
 
     channels = [Image.fromarray(channel) for channel in np.moveaxis(picture, 2, 0).astype(np.float32)]
@@ -92,12 +95,12 @@ def prepare_clean(picture: Array) -> "Tensor":
     return torch.from_numpy((np.stack(resized).clip(0, 255) - 128) / 128)
 
 
-def prepare_alacgan(picture: Array, random: np.random.Generator) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `alacgan2018`, float32 (3, 299, 299)."""
+def prepare_alacgan(picture: Levels, random: np.random.Generator) -> "Tensor":
+    """(H, W, 3) RGB in 0–255, cut to 8 bits, → the input of `alacgan2018`, float32 (3, 299, 299)."""
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
-    image = Image.fromarray(picture)
+    image = Image.fromarray(picture.astype(np.uint8, copy=False))
     shortest = min(image.size)
     width, height = (int(side / shortest * CROP) for side in image.size)
     if width * height > MAX_PIXELS:
