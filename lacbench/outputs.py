@@ -112,7 +112,9 @@ class Outputs:
 
     def _file(self, key: str) -> Path:
         if key not in self._sizes:
-            raise InputError(f"the data set has no line art {key!r}; expected the id of one; take an item's id")
+            raise InputError(
+                f"the data set has no line art {key!r}; expected the id of one; take an item's id"
+            )
         return self.folder / f"{key}.png"
 
     def _claim(self, dataset: Dataset, hints: Hints | None, resume: bool) -> None:
@@ -125,14 +127,14 @@ class Outputs:
         make_folder(self.folder)
         held = read_json(self.folder / SUBMISSION)
         held = held if isinstance(held, dict) else {}
-        if held.get("made_by") != MAKER and any(self.folder.iterdir()):
+        if held.get("made_by") != MAKER and any(file.name != ABOUT for file in self.folder.iterdir()):
             raise OutputError(
                 f"{self.folder} holds what lacbench.Benchmark did not write; choose another folder"
             )
         if held and any(held.get(name) != told for name, told in state.items()):
             raise OutputError(
-                f"{self.folder} holds outputs of another data set or of other hints; choose another folder, or "
-                "remove it"
+                f"{self.folder} holds outputs of another data set or of other hints; choose another folder, "
+                "or remove it"
             )
         write_json(self.folder / SUBMISSION, {**state, "version": lacbench.__version__})
         for key in () if resume else tuple(self):

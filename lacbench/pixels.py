@@ -1,4 +1,4 @@
-"""What programs hold pictures in, arrays, tensors and Pillow's images, as 8-bit RGB: as a file would have it."""
+"""Arrays, tensors and Pillow's images as 8-bit RGB, as a file would have them."""
 
 from typing import Any
 
@@ -46,7 +46,8 @@ def levels(values: NDArray[Any]) -> Array:
     Raises InputError for numbers that are not floats, not finite, or outside of 0–1.
     """
     check_unit(values)
-    return np.rint(values * values.dtype.type(255)).clip(0, 255).astype(np.uint8)
+    wide = values.astype(np.float32) if values.itemsize < 4 else values
+    return np.asarray(np.rint(wide * wide.dtype.type(255)).clip(0, 255), dtype=np.uint8)
 
 
 def check_unit(values: NDArray[Any]) -> None:
@@ -69,5 +70,5 @@ def is_tensor(given: object) -> bool:
 def array_of(tensor: Any) -> NDArray[Any]:
     """The numbers of a Torch tensor, which may be on a device, be part of a graph, or of half precision."""
     plain = tensor.detach().cpu()
-    wide = plain.float() if plain.is_floating_point() and plain.itemsize < 4 else plain
-    return np.asarray(wide.numpy())
+    half = plain.is_floating_point() and plain.itemsize < 4  # NumPy has no bfloat16
+    return np.asarray((plain.float() if half else plain).numpy())

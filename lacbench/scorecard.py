@@ -55,6 +55,16 @@ class ScoreCard:
         where it was not taken."""
         return self.metrics.get("fid", {})
 
+    def _repr_html_(self) -> str:
+        from lacbench.notebook import card_html
+
+        return card_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from lacbench.notebook import card_markdown
+
+        return card_markdown(self)
+
 
 def score(
     submission: Path,

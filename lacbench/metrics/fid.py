@@ -152,7 +152,7 @@ def reference_statistics(
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> FeatureStatistics:
-    """The statistics that `fid` takes of a reference, kept in the cache folder as there; raises as it does."""
+    """The statistics that `fid` takes of a reference, kept in the cache folder too; raises as it does."""
     return _Way(find_protocol(protocol), engine, device, progress).statistics(find(source))
 
 

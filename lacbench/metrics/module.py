@@ -32,13 +32,14 @@ STATES = ("n", "sum", "products")
 
 
 class LacFID:
-    """The Fréchet Inception distance of pictures that come batch by batch from a reference.
+    """The Fréchet Inception distance, from a reference, of pictures that come batch by batch.
 
     The figure is that of `lacbench fid` on files with the same pixels, to 1e-6 of itself: each picture is
     resized by itself, on the CPU, by the same code. Memory does not grow with the pictures.
 
     `update`, `compute`, `reset`, `state_dict`, `load_state_dict` and `merge_state` are called as those of
-    torchmetrics, of which this is no subclass: a state is no part of a model's, and `half()` does not round it.
+    torchmetrics, of which this is no subclass: its state is no part of a model's, and `half()` does not
+    round it.
     """
 
     def __init__(
@@ -78,8 +79,8 @@ class LacFID:
         """How pictures become features."""
         if self.protocol.passes * self.protocol.repeats > 1:
             raise InputError(
-                f"the protocol {protocol} crops at random, by the bytes of files; expected one that does not: "
-                "write the pictures as files and run `lacbench fid`"
+                f"the protocol {protocol} crops at random, by the bytes of files; expected one that does "
+                "not; write the pictures as files and run `lacbench fid`"
             )
         self.normalize, self.rounded, self.sync_on_compute = normalize, rounded, sync_on_compute
         self._engine, self._device = engine, str(choose_device(device))
@@ -95,7 +96,7 @@ class LacFID:
         self._extractor: Extractor | None = None
 
     def update(self, imgs: "Tensor") -> None:
-        """Take in a batch, (N, 3, H, W) RGB, on any device: uint8, or floats in 0–1 where `normalize` says so.
+        """Take in a batch, (N, 3, H, W) RGB, on any device: uint8, or floats in 0–1 where `normalize` is set.
 
         N may be 0; batches may differ in size. Raises InputError for anything else: floats that are not
         finite, or outside of 0–1 by more than rounding, among them.
@@ -133,10 +134,10 @@ class LacFID:
         return replace(self._moments.statistics(), protocol=self.protocol.label)
 
     def state_dict(self) -> dict[str, Any]:
-        """What was seen, as tensors on the CPU, and `protocol`, a text; nothing of the reference but its mean.
+        """What was seen, as tensors on the CPU, and `protocol`, a text; of the reference its mean alone.
 
-        `n` int64 (), `sum` float64 (D,) and `products` float64 (D, D) are sums over the pictures about `origin`
-        (D,), the reference's mean: those of processes with one reference add up (an all-reduce with SUM).
+        `n` int64 (), `sum` float64 (D,) and `products` float64 (D, D) are sums over the pictures about
+        `origin` (D,), the reference's mean: those of processes with one reference add up (an all-reduce).
         """
         import torch
 

@@ -12,8 +12,8 @@ from lacbench.metrics.statistics import Features, FeatureStatistics, Floats
 class Moments:
     """The number of feature vectors x, Σ (x − c) and Σ (x − c)(x − c)ᵀ, in float64, about an origin c.
 
-    Sums of squares lose the digits that the mean has before the spread: an origin near the mean, such as that
-    of the reference, keeps them (Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, 1983).
+    Sums of squares lose the digits that the mean has before the spread: an origin near the mean, such as the
+    reference's, keeps them (Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, 1983).
     """
 
     def __init__(self, origin: Floats) -> None:
@@ -59,7 +59,9 @@ class Moments:
         """Mean and covariance of all that was seen. Raises InputError for fewer than two vectors."""
         n = self.n
         if n < 2:
-            raise InputError(f"got {n} picture{'s' * (n != 1)}; expected two or more, since one has no covariance")
+            raise InputError(
+                f"got {n} picture{'s' * (n != 1)}; expected two or more, since one has no covariance"
+            )
         with np.errstate(invalid="ignore"):
             mean = self.sum / n
             covariance = (self.products - n * np.outer(mean, mean)) / (n - 1)
