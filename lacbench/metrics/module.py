@@ -15,7 +15,7 @@ from lacbench.metrics.fid import reference_statistics
 from lacbench.metrics.frechet import frechet_distance
 from lacbench.metrics.moments import Moments
 from lacbench.metrics.networks import ENGINES
-from lacbench.metrics.protocols import Levels, find_protocol
+from lacbench.metrics.protocols import FeatureProtocol, Levels, find_protocol
 from lacbench.metrics.sources import Pictures
 from lacbench.metrics.statistics import FeatureStatistics, Floats, same_protocol
 from lacbench.pixels import array_of, check_unit, is_tensor, levels
@@ -75,8 +75,7 @@ class LacFID:
             MissingError: without the extra [metrics], or where there is no such device.
         """
         weights.require_metrics()
-        self.protocol = find_protocol(protocol)
-        """How pictures become features."""
+        self._protocol = protocol
         if self.protocol.passes * self.protocol.repeats > 1:
             raise InputError(
                 f"the protocol {protocol} crops at random, by the bytes of files; expected one that does "
@@ -122,6 +121,11 @@ class LacFID:
     def reset(self) -> None:
         """Forget all pictures, but not the reference."""
         self._moments = Moments(self.reference.mean)
+
+    @property
+    def protocol(self) -> FeatureProtocol:
+        """How pictures become features."""
+        return find_protocol(self._protocol)
 
     @property
     def n(self) -> int:
