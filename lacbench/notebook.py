@@ -22,6 +22,7 @@ from lacbench.tracks import Track
 SIDE = 288
 """Pixels of the longest side of a picture that is shown."""
 QUIET = "opacity:.7;font-size:90%"
+CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
 HEADS = ("figure", "value", "± standard error", "95% interval", "pictures", "protocol")
 """Columns of a score card."""
 
@@ -54,13 +55,10 @@ def item_html(
         output: uint8 (H', W', 3) RGB.
         truth: uint8 (H', W', 3) RGB.
     """
-    pictures = [("line art" + (f", {len(hints)} hints" if hints else ""), dabbed(line_art, hints))]
-    pictures += [(name, shown) for name, shown in (("output", output), ("true", truth)) if shown is not None]
-    figures = "".join(_figure(f"{name} of {key[:12]}", name, picture) for name, picture in pictures)
-    return (
-        f'<div style="display:flex;flex-wrap:wrap;gap:12px;align-items:flex-end;margin:8px 0">{figures}</div>'
-        f'<div style="{QUIET}">{escape(key[:12])}</div>'
-    )
+    told = f"line art {key[:12]}" + (f", {len(hints)} hints" if hints else "")
+    pictures = [(told, dabbed(line_art, hints)), ("output", output), ("true picture", truth)]
+    figures = "".join(_figure(caption, shown) for caption, shown in pictures if shown is not None)
+    return f'<div style="display:flex;flex-wrap:wrap;gap:12px;margin:8px 0">{figures}</div>'
 
 
 def dabbed(line_art: Array, hints: Sequence[Hint]) -> Array:
@@ -150,21 +148,20 @@ def _card_notes(card: ScoreCard) -> list[str]:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Text as a table of HTML; the first column of what has no heads is the rows' own."""
-    top = "".join(f'<th scope="col" style="text-align:left">{escape(text)}</th>' for text in heads)
+    top = "".join(f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in heads)
     lines = []
     for row in rows:
-        first = "" if heads else f'<th scope="row" style="text-align:left">{escape(row[0])}</th>'
+        first = "" if heads else f'<th scope="row" style="{CELL}">{escape(row[0])}</th>'
         cells = row if heads else row[1:]
-        inner = first + "".join(f'<td style="text-align:left">{escape(text)}</td>' for text in cells)
-        lines.append(f"<tr>{inner}</tr>")
+        lines.append(first + "".join(f'<td style="{CELL}">{escape(text)}</td>' for text in cells))
     above = f"<thead><tr>{top}</tr></thead>" if heads else ""
-    return f"<table>{above}<tbody>{''.join(lines)}</tbody></table>"
+    return f"<table>{above}<tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
 
 
-def _figure(alt: str, caption: str, picture: Array) -> str:
+def _figure(caption: str, picture: Array) -> str:
     data = base64.b64encode(encode_png(_small(picture))).decode("ascii")
     return (
-        f'<figure style="margin:0"><img alt="{escape(alt)}" src="data:image/png;base64,{data}" '
+        f'<figure style="margin:0"><img alt="{escape(caption)}" src="data:image/png;base64,{data}" '
         f'style="max-width:100%"><figcaption style="{QUIET}">{escape(caption)}</figcaption></figure>'
     )
 

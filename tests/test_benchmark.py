@@ -26,6 +26,7 @@ from lacbench.curate import build_dataset
 from lacbench.errors import InputError, OutputError
 from lacbench.hints import Hint, choose_hints, load_hints
 from lacbench.images import decode, read, resize_shortest, write_png
+from lacbench.leaderboard import Leaderboard
 from lacbench.lineart import clean
 from lacbench.metrics.paired import matched, psnr
 from lacbench.notebook import dabbed, item_html
@@ -359,7 +360,7 @@ def test_items_and_galleries_show_their_pictures(
     )
     assert Tags(paired.show(tmp_path / "ours", count=0)._repr_html_()).text == "no line arts"
     wide = Tags(item_html("<b>", np.zeros((300, 900), np.uint8), ()))
-    assert decode(wide.pictures[0]).shape == (96, 288, 3) and wide.text.endswith("<b>")
+    assert decode(wide.pictures[0]).shape == (96, 288, 3) and wide.text == "line art <b>"
 
 
 def test_a_benchmark_tells_what_it_is_of(paired: Benchmark, dataset: Dataset) -> None:
@@ -379,9 +380,9 @@ def test_lacbench_has_it_but_imports_it_when_asked() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def blocks() -> list[str]:
-    """The code of docs/python.md."""
-    text = (Path(__file__).parents[1] / "docs/python.md").read_text()
+def blocks(document: str) -> list[str]:
+    """A document's Python."""
+    text = (Path(__file__).parents[1] / document).read_text()
     return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
@@ -403,7 +404,7 @@ def test_the_documents_code_runs(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").symlink_to(dataset.folder)
     names: dict[str, object] = {}
-    first, *others = blocks()
+    first, *others = blocks("docs/python.md")
     assert len(first.strip().splitlines()) <= 10 and len(others) == 7
     last_value(first, names)
     before = replace(load_card(tmp_path / "cards/ours.json"), name="Before")
@@ -413,6 +414,13 @@ def test_the_documents_code_runs(
     card, metric = names["card"], names["fid"]
     assert isinstance(card, ScoreCard) and isinstance(metric, lacbench.LacFID)
     assert (card.name, card.hints, metric.n) == ("Ours", True, 3)
+    (tmp_path / "cards/ours-before.json").rename(tmp_path / "cards/model-hints.json")
+    (code,) = blocks("README.md")
+    board = last_value(code, {"my_model": lambda line_art, hints: np.repeat(line_art[..., None], 3, axis=2)})
+    assert isinstance(board, Leaderboard) and {row.score.card.name for row in board.rows} == {
+        "Ours",
+        "Before",
+    }
     printed = capsys.readouterr().out.split()
     assert float(printed[0]) == card.fid["value"] > 0
     assert printed[1::2] == ["2", "4"] and all(float(value) > 0 for value in printed[2::2])

@@ -37,6 +37,17 @@ def test_the_figure_is_the_commands(folders: tuple[Path, Path]) -> None:
     assert metric.compute().item() == pytest.approx(expected, rel=1e-6, abs=0) and expected > 1
 
 
+@pytest.mark.gpu
+def test_a_gpu_gives_the_same_figure(folders: tuple[Path, Path]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("there is no CUDA device here")
+    metric = LacFID(folders[1], device="cuda")
+    for seed in range(8):
+        picture = torch.from_numpy(draw_figure(seed, 96 + seed)[0]).permute(2, 0, 1)[None]
+        metric.update(picture.cuda())
+    assert metric.compute().item() == pytest.approx(fid(*folders).value, rel=1e-3)
+
+
 @pytest.mark.parametrize("n", [40, pytest.param(2040, marks=pytest.mark.long), 2400])
 def test_features_in_batches_have_the_distance_of_all(n: int, folders: tuple[Path, Path]) -> None:
     """Real features, blended to as many as are wanted, against others."""
