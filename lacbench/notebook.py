@@ -23,6 +23,8 @@ SIDE = 288
 """Pixels of the longest side of a picture that is shown."""
 QUIET = "opacity:.7;font-size:90%"
 CELL = "text-align:left;vertical-align:top;padding:2px 14px 2px 0"
+WRAPPED = 24
+"""Characters from which on a cell's text may be broken into lines."""
 HEADS = ("figure", "value", "± standard error", "95% interval", "pictures", "protocol")
 """Columns of a score card."""
 
@@ -148,14 +150,19 @@ def _card_notes(card: ScoreCard) -> list[str]:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Text as a table of HTML; the first column of what has no heads is the rows' own."""
-    top = "".join(f'<th scope="col" style="{CELL}">{escape(text)}</th>' for text in heads)
+    top = "".join(f'<th scope="col" style="{_style(text)}">{escape(text)}</th>' for text in heads)
     lines = []
     for row in rows:
-        first = "" if heads else f'<th scope="row" style="{CELL}">{escape(row[0])}</th>'
+        first = "" if heads else f'<th scope="row" style="{_style(row[0])}">{escape(row[0])}</th>'
         cells = row if heads else row[1:]
-        lines.append(first + "".join(f'<td style="{CELL}">{escape(text)}</td>' for text in cells))
+        lines.append(first + "".join(f'<td style="{_style(text)}">{escape(text)}</td>' for text in cells))
     above = f"<thead><tr>{top}</tr></thead>" if heads else ""
     return f"<table>{above}<tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
+
+
+def _style(text: str) -> str:
+    """That of a cell: numbers and intervals are not broken into lines."""
+    return CELL + ";white-space:nowrap" * (len(text) < WRAPPED)
 
 
 def _figure(caption: str, picture: Array) -> str:

@@ -48,7 +48,7 @@ def test_a_gpu_gives_the_same_figure(folders: tuple[Path, Path]) -> None:
     assert metric.compute().item() == pytest.approx(fid(*folders).value, rel=1e-3)
 
 
-@pytest.mark.parametrize("n", [40, pytest.param(2040, marks=pytest.mark.long), 2400])
+@pytest.mark.parametrize("n", [40, *(pytest.param(n, marks=pytest.mark.long) for n in (2040, 2400))])
 def test_features_in_batches_have_the_distance_of_all(n: int, folders: tuple[Path, Path]) -> None:
     """Real features, blended to as many as are wanted, against others."""
     ours, theirs = (cached_features(Pictures.of(folder.iterdir())) for folder in folders)
