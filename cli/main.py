@@ -67,7 +67,8 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, submission, fid, score, scorecard, leaderboard, mos, significance, report,
+    train_features, train, colorize, export, submission, fid, score, scorecard,
+    leaderboard, mos, significance, report,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -60,6 +60,14 @@ class Leaderboard:
         names = (self.track.rank, *self.track.beside)
         return tuple(name for name in names if any(name in row.score.figures for row in self.rows))
 
+    def _repr_html_(self) -> str:
+        from lacbench.notebook import leaderboard_fragment
+
+        return leaderboard_fragment(self)
+
+    def _repr_markdown_(self) -> str:
+        return leaderboard_markdown(self)
+
 
 def make_leaderboard(cards: Sequence[ScoreCard], track: Track) -> Leaderboard:
     """Rank the cards.
@@ -207,7 +215,7 @@ def rank(row: Row) -> str:
 
 def escaped(text: str) -> str:
     """Text for a cell of a Markdown table: what would be markup is shown as it is."""
-    for mark in "\\`*_[]<>|":
+    for mark in "\\`*_[]<>|$&~":
         text = text.replace(mark, "\\" + mark)
     return " ".join(text.split())
 

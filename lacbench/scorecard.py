@@ -55,6 +55,16 @@ class ScoreCard:
         where it was not taken."""
         return self.metrics.get("fid", {})
 
+    def _repr_html_(self) -> str:
+        from lacbench.notebook import card_html
+
+        return card_html(self)
+
+    def _repr_markdown_(self) -> str:
+        from lacbench.notebook import card_markdown
+
+        return card_markdown(self)
+
 
 def score(
     submission: Path,
@@ -105,8 +115,8 @@ def score(
         else:
             figures |= {name: figure for name, figure in taken.items() if name in names}
     return make_card(
-        opened, dataset, figures, name=name, hints=hints is not None, digests=digests, not_measured=not_measured,
-        device=device,
+        opened, dataset, figures, name=name, hints=hints is not None, digests=digests,
+        not_measured=not_measured, device=device,
     )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ def _figure(name: str, card: ScoreCard, again: ScoreCard) -> Check:
     if name not in again.metrics:
         return Check(name, _shown(told), "", False, "this lacbench does not know it")
     found = Figure.from_json(again.metrics[name])
-    how = {"better": (told.better, found.better), "n": (told.n, found.n)}
+    how: dict[str, tuple[object, object]] = {"better": (told.better, found.better), "n": (told.n, found.n)}
     how |= {key: (told.more.get(key), found.more.get(key)) for key in ("protocol", "weights_sha256")}
     if differing := [key for key, (old, new) in how.items() if old != new]:
         return Check(name, _shown(told), _shown(found), False, f"they differ in {', '.join(differing)}")

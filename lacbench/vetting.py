@@ -11,7 +11,7 @@ from lacbench.files import sha256_bytes
 from lacbench.hashing import phash, to_array
 from lacbench.images import Array, read
 from lacbench.lineart import chroma, clean
-from lacbench.metrics.claims import ASPECT, SIZE
+from lacbench.metrics.claims import SIZE, same_aspect
 from lacbench.metrics.decoding import read_on_white
 from lacbench.metrics.paired import matched, psnr
 from lacbench.progress import Progress, Silent
@@ -110,8 +110,7 @@ def _judged(key: str, output: Array, lineart: Member, dataset: Dataset) -> Itera
     """What can be said of one output and its line art."""
     height, width = output.shape[:2]
     told = lineart.record.statistics
-    ratio = width * told.height / (height * told.width)
-    if max(ratio, 1 / ratio) - 1 > max(ASPECT, 1 / min(height, width)):
+    if not same_aspect((height, width), (told.height, told.width)):
         yield Finding(
             "aspect", key, f"{width} × {height} pixels; its line art has {told.width} × {told.height}"
         )

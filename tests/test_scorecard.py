@@ -24,6 +24,7 @@ from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
+from lacbench.submission import open_submission
 from lacbench.tables import groups_of, scores_of
 
 from made import Listener, draw_figure

@@ -88,6 +88,12 @@ def each(
         yield from (progress or Silent()).track(pool.map(measure, items), label, len(items))
 
 
+def same_aspect(output: tuple[int, int], line_art: tuple[int, int]) -> bool:
+    """Whether two sizes (height, width), in pixels, are of one aspect, but for roundings."""
+    ratio = output[1] * line_art[0] / (output[0] * line_art[1])
+    return max(ratio, 1 / ratio) - 1 <= max(ASPECT, 1 / min(output))
+
+
 def aligned(output: Array, line_art: Array) -> tuple[Array, Array]:
     """Both at a shortest side of SIZE, equally large.
 

@@ -20,7 +20,7 @@ from lacbench.files import atomic, sha256_json
 from lacbench.metrics.archives import Entry
 from lacbench.metrics.decoding import Reader, read_rgb
 from lacbench.metrics.networks import ENGINES, start
-from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol
+from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol, Levels
 from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures
 from lacbench.metrics.statistics import Features, blocks
@@ -80,6 +80,22 @@ class Extractor:
         """
         blocks = self.blocks(paths, reader=reader, randoms=randoms, progress=progress)
         return np.concatenate([np.empty((0, self.protocol.dimensions), dtype=np.float32), *blocks])
+
+    def of_decoded(self, pictures: Sequence[Levels]) -> Features:
+        """Features (N, D) float32 of decoded pictures, (H, W, 3) RGB in 0–255 each, in order.
+
+        They are those of files with the same pixels, to the bit. Raises ImageError as the protocol does.
+        """
+        import torch
+
+        def ready(picture: Levels) -> "Tensor":
+            return self.protocol.prepare(picture, np.random.default_rng(0))  # of which nothing is drawn
+
+        parts = [np.empty((0, self.protocol.dimensions), dtype=np.float32)]
+        with ThreadPoolExecutor(self._workers) as pool:
+            for top in range(0, len(pictures), BATCH):
+                parts.append(self._forward(torch.stack([*pool.map(ready, pictures[top : top + BATCH])])))
+        return np.concatenate(parts)
 
     def blocks(
         self,

@@ -200,6 +200,18 @@ def _repeated(protocol: str | FeatureProtocol, repeats: int | None) -> FeaturePr
     return replace(protocol, repeats=repeats)
 
 
+def reference_statistics(
+    source: Path | Dataset | Pictures,
+    *,
+    protocol: str = DEFAULT.name,
+    engine: str = ENGINES[0],
+    device: str = "cpu",
+    progress: Progress | None = None,
+) -> FeatureStatistics:
+    """The statistics that `fid` takes of a reference, kept in the cache folder too; raises as it does."""
+    return _Way(find_protocol(protocol), engine, device, progress).statistics(find(source))
+
+
 @dataclass(frozen=True)
 class _Way:
     """How sets are measured."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from lacbench.errors import ImageError, InputError
@@ -40,8 +41,10 @@ if TYPE_CHECKING:
 CROP = 512
 """Pixels of the squares of `alacgan2018`."""
 
-Prepare = Callable[[Array, np.random.Generator], "Tensor"]
-"""uint8 (H, W, 3) RGB → a network's input, float32 (3, S, S); what is random comes from the generator."""
+Levels = Array | NDArray[np.float32]
+"""(H, W, 3) RGB in 0–255: the levels of a file, or numbers that were not rounded to them."""
+Prepare = Callable[[Levels, np.random.Generator], "Tensor"]
+"""(H, W, 3) RGB → a network's input, float32 (3, S, S); what is random comes from the generator."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +90,8 @@ def find_protocol(name: str) -> FeatureProtocol:
     return PROTOCOLS[name]
 
 
-def prepare(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `pytorch-fid`, float32 (3, 299, 299) in [−1, 1]."""
+def prepare(picture: Levels) -> "Tensor":
+    """(H, W, 3) RGB in 0–255 → the input of `pytorch-fid`, float32 (3, 299, 299) in [−1, 1]."""
     import torch
     from torch.nn.functional import interpolate
 
@@ -96,8 +99,8 @@ def prepare(picture: Array) -> "Tensor":
     return 2 * interpolate(scaled, size=(SIDE, SIDE), mode="bilinear", align_corners=False)[0] - 1
 
 
-def prepare_clean(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `clean`, float32 (3, 299, 299) in [−1, 0.9922]."""
+def prepare_clean(picture: Levels) -> "Tensor":
+    """(H, W, 3) RGB in 0–255 → the input of `clean`, float32 (3, 299, 299) in [−1, 0.9922]."""
     import torch
 
     channels = [Image.fromarray(channel) for channel in np.moveaxis(picture, 2, 0).astype(np.float32)]
@@ -105,12 +108,12 @@ def prepare_clean(picture: Array) -> "Tensor":
     return torch.from_numpy((np.stack(resized).clip(0, 255) - 128) / 128)
 
 
-def prepare_alacgan(picture: Array, random: np.random.Generator) -> "Tensor":
-    """uint8 (H, W, 3) RGB → the input of `alacgan2018`, float32 (3, 299, 299)."""
+def prepare_alacgan(picture: Levels, random: np.random.Generator) -> "Tensor":
+    """(H, W, 3) RGB in 0–255, cut to 8 bits, → the input of `alacgan2018`, float32 (3, 299, 299)."""
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
-    image = Image.fromarray(picture)
+    image = Image.fromarray(picture.astype(np.uint8, copy=False))
     shortest = min(image.size)
     width, height = (int(side / shortest * CROP) for side in image.size)
     if width * height > MAX_PIXELS:
@@ -127,18 +130,28 @@ def prepare_alacgan(picture: Array, random: np.random.Generator) -> "Tensor":
     return scaled * (sd / 0.5) + (mean - 0.5) / 0.5
 
 
+def rounded(picture: Levels) -> Array:
+    """(H, W, 3) RGB as a file has it, uint8: protocols that resize by Pillow take nothing else."""
+    return np.asarray(np.rint(picture).clip(0, 255), dtype=np.uint8)
+
+
 DINOV2 = FeatureProtocol(
     "dinov2",
     1,
     "dinov2-vitl14",
     dinov2_network,
-    lambda picture, _: prepare_dinov2(picture),
+    lambda picture, _: prepare_dinov2(rounded(picture)),
     dimensions=1024,
     metric="fd-dinov2",
 )
 """Features of `fd-dinov2`."""
 CLIP = FeatureProtocol(
-    "clip", 1, "clip-vitl14-336", clip_network, lambda picture, _: prepare_clip(picture), dimensions=768
+    "clip",
+    1,
+    "clip-vitl14-336",
+    clip_network,
+    lambda picture, _: prepare_clip(rounded(picture)),
+    dimensions=768,
 )
 """Features of CMMD: CLIP ViT-L/14@336's embeddings, of length 1. No Fréchet distance is taken of them."""
 

@@ -86,12 +86,15 @@ def find(source: Path | Dataset | Pictures) -> Pictures | Path:
 def two_or_more(pictures: Pictures, source: Path | Dataset | Pictures) -> None:
     """Raise InputError unless `source` has at least two pictures."""
     if len(pictures.paths) < 2:
-        where = source.folder if isinstance(source, Dataset) else source
-        where = "the submission" if isinstance(where, Pictures) else where
+        where = "the submission" if isinstance(source, Pictures) else _place(source)
         raise InputError(
             f"{where} has too few pictures: got {len(pictures.paths)}, expected two or more, since one "
             "has no covariance; add some"
         )
+
+
+def _place(source: Path | Dataset) -> Path:
+    return source.folder if isinstance(source, Dataset) else source
 
 
 def _flat(folder: Path) -> list[Path]:
