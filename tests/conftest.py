@@ -4,16 +4,22 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from made import draw_figure
 
+if TYPE_CHECKING:
+    import torch
+
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does; before torch is imported
 
 ROOT = Path(__file__).parents[1]
 ART = Path(os.environ.get("LACBENCH_ART", ROOT.parent / "shared/data/art"))
+CACHE = os.environ.get("LACBENCH_CACHE")
 FACTS = Path(os.environ.get("LACBENCH_FACTS", ROOT.parent / "shared/facts"))
 
 
@@ -40,10 +46,31 @@ def pretrained() -> None:
     from lacbench.errors import FetchError
 
     try:
-        for name in ("inception", "vgg16"):
-            weights.fetch(name)
+        with own_cache():
+            for name in ("inception", "vgg16"):
+                weights.fetch(name)
     except FetchError as error:
         pytest.skip(f"no way to the pretrained weights from here: {error}")
+
+
+@pytest.fixture(scope="session")
+def real_inception(pretrained: None) -> "dict[str, torch.Tensor]":
+    """The real weights, also in a module where `random_cache` has taken the cache folder's place."""
+    from lacbench import weights
+
+    with own_cache():
+        return weights.load("inception")
+
+
+@contextmanager
+def own_cache() -> Iterator[None]:
+    """The cache folder that this run was started with."""
+    with pytest.MonkeyPatch.context() as patch:
+        if CACHE is None:
+            patch.delenv("LACBENCH_CACHE", raising=False)
+        else:
+            patch.setenv("LACBENCH_CACHE", CACHE)
+        yield
 
 
 @pytest.fixture

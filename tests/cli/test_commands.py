@@ -163,9 +163,12 @@ def test_ctrl_c_is_one_sentence(
         time.sleep(wait)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers too
         _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert told.strip().endswith("lacbench: interrupted; the same command goes on from here")
     assert "Traceback" not in told
+    if process.returncode != -signal.SIGINT:  # else the work was done, and Python itself about to end
+        assert process.returncode == 130
+        assert told.strip().endswith("lacbench: interrupted; the same command goes on from here")
+    else:
+        assert (tmp_path / "data/card.md").is_file()
     assert lacbench("build-dataset", recipe, "-o", tmp_path / "data").returncode == 0
 
 

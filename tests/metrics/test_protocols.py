@@ -159,7 +159,7 @@ def test_protocols_are_never_mixed(tmp_path: Path, random_cache: Path) -> None:
         with pytest.raises(InputError, match="by the protocols clean and pytorch-fid do not compare"):
             compare()
     pictures = draw(tmp_path / "a", 2, seed=0)
-    with pytest.raises(InputError, match="by the protocols pytorch-fid and clean do not compare"):
+    with pytest.raises(InputError, match="by the protocols clean and pytorch-fid do not compare"):
         fid(pictures, tmp_path / "clean.npz")
     result = fid(pictures, tmp_path / "clean.npz", protocol="clean")
     assert result.protocol == "clean"
@@ -192,8 +192,10 @@ def test_unreadable_pictures_are_skipped_only_when_asked(tmp_path: Path, random_
 
 
 @pytest.fixture(scope="module")
-def real(pretrained: None) -> dict[str, torch.Tensor]:
-    return weights.load("inception")
+def real(real_inception: dict[str, torch.Tensor], random_cache: Path) -> dict[str, torch.Tensor]:
+    random = weights.load("inception")
+    assert not torch.equal(real_inception["Conv2d_1a_3x3.conv.weight"], random["Conv2d_1a_3x3.conv.weight"])
+    return real_inception
 
 
 @pytest.fixture(scope="module")
