@@ -10,7 +10,6 @@ from lacbench.card import draw_card, known_from, members, plain, table
 from lacbench.errors import InputError, IntegrityError, OutputError
 from lacbench.files import json_bytes, make_folder, output_errors, sha256_bytes, write_bytes, write_json
 from lacbench.hints import hints_json, load_hints
-from lacbench.images import read_bytes
 from lacbench.licenses import OPEN, allowed, attribution
 from lacbench.manifest import load_dataset, load_pairs
 from lacbench.portable import portable_recipe
@@ -18,6 +17,7 @@ from lacbench.progress import Progress, Silent
 from lacbench.published import ATTRIBUTION, FILE, Drawings, Index, is_ours
 from lacbench.records import SETS, Dataset, Member
 from lacbench.scorecard import card_json, load_card
+from lacbench.store import read_stored
 
 _PATH = re.compile(r"(?<![\w.:/])/(?:[^\s/:;,]+/)+[^\s:;,]*")
 
@@ -141,12 +141,7 @@ def _claim(out: Path) -> None:
 
 def _copy(dataset: Dataset, member: Member, out: Path) -> None:
     target = out / member.record.path
-    data = read_bytes(dataset.file(member))
-    if sha256_bytes(data) != member.record.sha256:
-        raise IntegrityError(
-            f"{dataset.file(member)} has other bytes than its name says; `lacbench verify {dataset.folder}` "
-            "names all that differ"
-        )
+    data = read_stored(dataset.folder, member.record.sha256, member.record.path)
     if not target.is_file() or target.read_bytes() != data:
         write_bytes(target, data)
 
@@ -178,9 +173,9 @@ def _readme(dataset: Dataset, index: Index, shared: Sequence[Member]) -> str:
 def _sections(dataset: Dataset, index: Index, shared: Sequence[Member]) -> Iterator[str]:
     yield (
         f"# {plain(dataset.name)}\n\nA data set for anime line-art colorization, as `lacbench publish` "
-        f"passes it on: {index.illustrations:,} illustrations and {index.linearts:,} line arts, by their SHA-256, "
-        "with where they come from, whose they are, perceptual hashes, measures, splits and true pairs. Its "
-        f"digest is\n\n    {index.dataset}"
+        f"passes it on: {index.illustrations:,} illustrations and {index.linearts:,} line arts, by their "
+        "SHA-256, with where they come from, whose they are, perceptual hashes, measures, splits and true "
+        f"pairs. Its digest is\n\n    {index.dataset}"
     )
     yield table("Licences", _licence_rows(dataset, shared))
     yield (
@@ -192,7 +187,8 @@ def _sections(dataset: Dataset, index: Index, shared: Sequence[Member]) -> Itera
     yield (
         "`rebuild` gets every work again from where it came, checks it by its SHA-256, and judges nothing "
         "anew. It ends with the digest above, or names in `gone.csv` what is not to be had any more. Sites "
-        "are asked politely, and must know whom to write to: set `LACBENCH_CONTACT` to your mail address or page."
+        "are asked politely, and must know whom to write to: set `LACBENCH_CONTACT` to your mail address or "
+        "page."
     )
     yield "## What is here\n\n" + "\n".join(f"- {line}" for line in _listing(index))
     yield (
@@ -242,7 +238,7 @@ def _listing(index: Index) -> Iterator[str]:
         "illustrations.parquet": "`illustrations.parquet`, `linearts.parquet`: one row a work",
         "recipe.toml": "`recipe.toml`: what was taken from where and why; `lacbench build-dataset` runs it, "
         "and may find more or less than is listed here",
-        "card.md": "`card.md`, `card.json`: counts, origins, what was left out; the ledger itself is not passed on",
+        "card.md": "`card.md`, `card.json`: counts, origins, what was left out; the ledger is not passed on",
         "hints.json": "`hints.json`: the colour hints of the line arts",
         ATTRIBUTION: f"`{ATTRIBUTION}`, `images/`: pictures that may be passed on, and whose they are",
     }

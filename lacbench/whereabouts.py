@@ -19,6 +19,8 @@ from lacbench.sources.folder import Folder
 from lacbench.sources.packages import Packages
 
 NOWHERE = Path()
+UNKNOWN = "no folder, package or site that is known here has it"
+"""What is told of a work that has no place."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class Whereabouts:
     """Why a work has none, by set and id."""
     apis: set[str] = field(default_factory=set)
     """Sources whose addresses are an image board's own, so that its robots.txt is not asked."""
+    trouble: dict[str, str] = field(default_factory=dict)
+    """Why a source could not be looked into."""
 
 
 def whereabouts(published: Published, folders: Mapping[str, Path], visit: Visit) -> Whereabouts:
@@ -42,7 +46,9 @@ def whereabouts(published: Published, folders: Mapping[str, Path], visit: Visit)
     for member in published.works:
         groups.setdefault(member.record.candidate.source, []).append(member)
     if strange := sorted(folders.keys() - groups.keys()):
-        raise InputError(f"no works come from a source {strange[0]}; expected one of {', '.join(sorted(groups))}")
+        raise InputError(
+            f"no works come from a source {strange[0]}; expected one of {', '.join(sorted(groups))}"
+        )
     tables, told = _tables(published.recipe), Whereabouts()
     for name, members in sorted(groups.items()):
         rest = _beside(published, members, told)
@@ -113,7 +119,8 @@ def _in_packages(
     try:
         source = Packages.model_validate(table)
     except ValidationError as error:
-        raise InputError(f"the published recipe's source {table['name']} does not hold: {error}; leave it") from error
+        told.trouble[table["name"]] = f"the recipe's table does not hold: {error.errors()[0]['msg']}"
+        return members
     keys = [m.record.candidate.key for m in members]
     for names in source.packages:
         here = [n.strip() for n in names.split("|") if any(k.startswith(f"{n.strip()}/") for k in keys)]
@@ -125,8 +132,9 @@ def _in_packages(
             try:
                 pages = list(wanted.pages("", visit))
             except (FetchError, MissingError, InputError) as error:
-                visit.progress.say(f"source {source.name}: {error}")
+                told.trouble[source.name] = str(error)
                 continue
+            told.trouble.pop(source.name, None)
             paths = {c.key: c.path for page in pages for c in page.candidates}
             members = _placed(members, paths, told)
             break
@@ -142,7 +150,8 @@ def _on_sites(table: Mapping[str, Any], members: Iterable[Member], told: Whereab
             hosts.add(urlsplit(url).netloc)
             told.found.append(replace(candidate, url=url, path=NOWHERE))
             continue
-        gone = Verdict(False, "missing", "its source does not have it here: a folder, a package, a site")
+        trouble = told.trouble.get(candidate.source)
+        gone = Verdict(False, "failed", trouble) if trouble else Verdict(False, "missing", UNKNOWN)
         if candidate.url:
             gone = Verdict(False, "refused", "no http(s) address, or one with a user in it")
         told.gone[work_id(candidate, member.record.sha256)] = gone
