@@ -8,19 +8,12 @@ from lacbench.cli.options import FOLDER, engine_option, json_option, print_json,
 from lacbench.cli.terminal import listener
 
 
-class NamedFolder(click.ParamType):
-    """`NAME=FOLDER`: where the files of a source lie here."""
-
-    name = "NAME=FOLDER"
-
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, Path]:
-        """Name and folder."""
-        name, parted, folder = value.partition("=")
-        if not (name and parted and folder):
-            self.fail(f"{value!r} is not of the form NAME=FOLDER", param, ctx)
-        return name, Path(folder)
+def named_folders(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, Path]:
+    """The folders of `--folder NAME=FOLDER`, by name. Raises click.BadParameter."""
+    for value in values:
+        if not all(value.partition("=")):
+            raise click.BadParameter(f"{value!r} is not of the form NAME=FOLDER")
+    return {name: Path(folder) for name, _, folder in (value.partition("=") for value in values)}
 
 
 @click.command()
@@ -29,8 +22,9 @@ class NamedFolder(click.ParamType):
 @click.option(
     "--folder",
     "folders",
-    type=NamedFolder(),
     multiple=True,
+    metavar="NAME=FOLDER",
+    callback=named_folders,
     help="Where a source's files lie here; repeatable.",
 )
 @click.option("--retry", is_flag=True, help="Ask again for works that were not to be had.")
@@ -43,7 +37,7 @@ class NamedFolder(click.ParamType):
 def rebuild(
     published: Path,
     out: Path,
-    folders: tuple[tuple[str, Path], ...],
+    folders: dict[str, Path],
     retry: bool,
     hosts: tuple[str, ...],
     workers: int,
@@ -62,7 +56,7 @@ def rebuild(
         done = rebuild(
             published,
             out,
-            folders=dict(folders),
+            folders=folders,
             engine=opened,
             progress=listener(),
             collect=manners(hosts),

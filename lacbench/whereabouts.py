@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from lacbench.errors import FetchError, InputError, LacbenchError, MissingError
 from lacbench.published import Published
 from lacbench.records import Candidate, Member, Verdict
-from lacbench.sources import Visit, open_kind
+from lacbench.sources import Source, Visit, open_kind
 from lacbench.sources.booru import Booru
 from lacbench.sources.fields import address
 from lacbench.sources.folder import Folder
 from lacbench.sources.packages import Packages
+from lacbench.sources.webdataset import WebDataset
 
 NOWHERE = Path()
 UNKNOWN = "no folder, package or site that is known here has it"
@@ -102,13 +103,15 @@ def _placed(members: Iterable[Member], paths: Mapping[str, Path], told: Whereabo
 def _in_folder(
     name: str, table: Mapping[str, Any], folder: Path, members: Iterable[Member], visit: Visit
 ) -> dict[str, Path]:
-    """Paths by key of pictures in a folder of the caller's, in a dump's tree where the source is one."""
+    """Paths by key of pictures in a folder of the caller's, which may be a dump's tree, or hold shards."""
     if table.get("kind") == "dump":
         size = "512px" if table.get("size") == "512px" else "original"
         keys = [key for m in members if (key := m.record.candidate.key).isdecimal() and key.isascii()]
         files = {key: (folder / size / f"{int(key) % 1000:04}").glob(f"{key}.*") for key in keys}
         return {key: file for key, found in files.items() if (file := next(iter(sorted(found)), None))}
-    source = Folder(name=name, kind="folder", folder=folder.absolute(), set="illustrations")  # type: ignore[call-arg]
+    source: Source = Folder(name=name, kind="folder", folder=folder.absolute(), set="illustrations")
+    if table.get("kind") == "webdataset":
+        source = WebDataset(name=name, kind="webdataset", shards=folder.absolute(), set="illustrations")
     return {c.key: c.path for page in source.pages("", visit) for c in page.candidates}
 
 
@@ -163,8 +166,7 @@ def _is_of_site(host: str, table: Mapping[str, Any]) -> bool:
     """Whether a host belongs to the image board of a recipe's table: `cdn.…` and others of its domain."""
     try:
         kind = open_kind(str(table.get("kind")))
-        source = kind.model_validate(table) if issubclass(kind, Booru) else None
+        site = kind.model_validate(table).host if issubclass(kind, Booru) else ""
     except (KeyError, ValidationError, LacbenchError):
         return False
-    domain = ".".join(source.host.split(".")[-2:]) if source else ""
-    return bool(domain) and (host == source.host or host.endswith(f".{domain}"))  # type: ignore[union-attr]
+    return bool(site) and (host == site or host.endswith(f".{'.'.join(site.split('.')[-2:])}"))
