@@ -32,7 +32,7 @@ def portable_recipe(text: str, records: Iterable[Record]) -> str:
         for model in told.get("filters", {}).get("classifiers", ()):
             model["model"] = f"{model['name']}.onnx"
         told["collect"] = {k: v for k, v in told.get("collect", {}).items() if k not in PRIVATE}
-        return "\n".join(_lines(told)) + "\n"
+        return "\n".join(toml_lines(told)) + "\n"
     except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
         raise RecipeError(
             f"the data set's recipe.toml does not hold: {error}; build the data set again"
@@ -63,7 +63,7 @@ def _versions(records: Iterable[Record]) -> dict[str, dict[str, str]]:
     return found
 
 
-def _lines(table: Mapping[str, Any], path: str = "") -> Iterable[str]:
+def toml_lines(table: Mapping[str, Any], path: str = "") -> Iterable[str]:
     """A table as lines of TOML: its values, then its tables, then its arrays of tables."""
     tables = {k: v for k, v in table.items() if isinstance(v, Mapping)}
     arrays = {k: v for k, v in table.items() if isinstance(v, list) and v and isinstance(v[0], Mapping)}
@@ -73,11 +73,11 @@ def _lines(table: Mapping[str, Any], path: str = "") -> Iterable[str]:
     for key, inner in tables.items():
         if inner:
             yield from ("", f"[{path}{_quoted(key)}]")
-            yield from _lines(inner, f"{path}{_quoted(key)}.")
+            yield from toml_lines(inner, f"{path}{_quoted(key)}.")
     for key, inners in arrays.items():
         for inner in inners:
             yield from ("", f"[[{path}{_quoted(key)}]]")
-            yield from _lines(inner, f"{path}{_quoted(key)}.")
+            yield from toml_lines(inner, f"{path}{_quoted(key)}.")
 
 
 def _quoted(key: str) -> str:

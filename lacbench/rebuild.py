@@ -142,11 +142,13 @@ def _claim(out: Path, published: Published) -> None:
 def _leave_out_excluded(out: Path, published: Published, told: Whereabouts) -> None:
     """Do not ask for works that were taken out of this folder for good."""
     rules = load_exclusions(out)
+    excluded = set()
     for member in published.works:
         candidate, sha256 = member.record.candidate, member.record.sha256
         if rule := rules.names(candidate, sha256):
             told.gone[work_id(candidate, sha256)] = Verdict(False, "excluded", rule)
-            told.found = [c for c in told.found if _identity(c) != _identity(candidate)]
+            excluded.add(_identity(candidate))
+    told.found = [c for c in told.found if _identity(c) not in excluded]
 
 
 def _check_contact(collect: CollectSpec, found: Iterable[Candidate]) -> None:
