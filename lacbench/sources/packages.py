@@ -75,7 +75,7 @@ class Packages(Globbed):
     @classmethod
     def _exact(cls, versions: dict[str, str]) -> dict[str, str]:
         for version in versions.values():
-            if not re.fullmatch(r"[0-9A-Za-z][\w.+:~-]*", version):
+            if not re.fullmatch(r"(\d+:)?[0-9A-Za-z][\w.+~-]*", version):
                 raise ValueError(f"{version!r} is no version of a package")
         return versions
 
