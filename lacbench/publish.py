@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,22 +54,10 @@ def publish(
     dataset = load_dataset(folder)
     shared = [m for _, m in members(dataset) if pictures and allowed(m.record)]
     texts = {**_texts(dataset, shared), **_given(dataset, hints, cards)}
+    texts["README.md"] = _readme(dataset, _index(dataset, texts, shared), shared).encode()
+    index = _index(dataset, texts, shared)
     _claim(out)
-    files = {path: sha256_bytes(data) for path, data in texts.items()}
-    files |= {m.record.path: m.record.sha256 for m in shared}
-    index = Index(
-        name=dataset.name,
-        dataset=dataset.digest,
-        illustrations=len(dataset.illustrations),
-        linearts=len(dataset.linearts),
-        pairs=_drawings(folder),
-        files=dict(sorted(files.items())),
-    )
-    readme = _readme(dataset, index, shared).encode()
-    index = index.model_copy(
-        update={"files": dict(sorted({**files, "README.md": sha256_bytes(readme)}.items()))}
-    )
-    for path, data in {**texts, "README.md": readme}.items():
+    for path, data in texts.items():
         write_bytes(out / path, data)
     for member in progress.track(shared, "pictures", len(shared)):
         _copy(dataset, member, out)
@@ -80,6 +68,19 @@ def publish(
         f"digest {index.digest[:12]}"
     )
     return index
+
+
+def _index(dataset: Dataset, texts: Mapping[str, bytes], shared: Sequence[Member]) -> Index:
+    files = {path: sha256_bytes(data) for path, data in texts.items()}
+    files |= {m.record.path: m.record.sha256 for m in shared}
+    return Index(
+        name=dataset.name,
+        dataset=dataset.digest,
+        illustrations=len(dataset.illustrations),
+        linearts=len(dataset.linearts),
+        pairs=_drawings(dataset.folder),
+        files=dict(sorted(files.items())),
+    )
 
 
 def _texts(dataset: Dataset, shared: Sequence[Member]) -> dict[str, bytes]:

@@ -22,7 +22,7 @@ from lacbench.errors import InputError, IntegrityError, OutputError
 from lacbench.files import sha256_bytes
 from lacbench.images import encode_png, read
 from lacbench.layouts import describe, export_dataset
-from lacbench.manifest import load_dataset, load_pairs, save_dataset
+from lacbench.manifest import load_dataset, load_pairs, save_dataset, save_pairs
 from lacbench.pairs import make_pairs
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset, Member
@@ -228,6 +228,21 @@ def test_the_largest_drawings_are_taken_where_no_size_is_named(dataset: Dataset,
     assert {min(read(p).shape[:2]) for p in (tmp_path / "out").glob("*/*/xdog/0.4/*")} == {96}
     with pytest.raises(InputError, match=r"no drawings of size 128, there are 64, 96; make them with"):
         export_dataset(dataset.folder, tmp_path / "more", "huggingface", size=128)
+
+
+def test_a_thickness_that_some_illustrations_lack_is_left_out(drawn_art: Path, tmp_path: Path) -> None:
+    """Readers take a table's columns from its first row."""
+    other = build(drawn_art, tmp_path / "data")
+    pairs = make_pairs(other, (0.3, 0.5), size=64)
+    save_pairs(other.folder, pairs[1:])
+    export_dataset(other.folder, tmp_path / "out", "huggingface")
+    rows = [
+        json.loads(line)
+        for file in (tmp_path / "out/illustrations").glob("*/metadata.jsonl")
+        for line in file.read_text().splitlines()
+    ]
+    assert len(rows) == 12
+    assert {key for row in rows for key in row if "xdog" in key} == {"xdog_0.5_file_name"}
 
 
 def test_a_damaged_picture_is_named(dataset: Dataset, drawn_art: Path, tmp_path: Path) -> None:

@@ -301,13 +301,13 @@ if words[0] == "pack":
 """
 
 
-def pack(shelf: Path, version: str, shift: int = 0) -> None:
-    """An npm package of drawn figures; `shift` changes the first of them."""
+def pack(shelf: Path, version: str, shift: int = 0, more: tuple[int, ...] = ()) -> None:
+    """An npm package of drawn figures, perhaps `more` of them; `shift` changes the first."""
     with tarfile.open(shelf / f"{version}.tgz", "w:gz") as archive:
-        for n in (0, 1, 2, 3, 20, 21):
+        for n in (*more, 0, 1, 2, 3, 20, 21):
             number = n + shift if n == 0 else n
-            data = encode_png(draw_figure(number)[n > 9])
-            entry = tarfile.TarInfo(f"package/{'lines' if n > 9 else 'color'}/{n}.png")
+            data = encode_png(draw_figure(number)[20 <= n < 30])
+            entry = tarfile.TarInfo(f"package/{'lines' if 20 <= n < 30 else 'color'}/{n}.png")
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
 
@@ -343,7 +343,7 @@ def test_packages_are_asked_for_by_their_version_and_else_for_their_latest(
     pack(shelf, "1.0.0")
     dataset = build_dataset(parse_recipe(KIT), tmp_path / "data")
     publish(dataset.folder, tmp_path / "shared")
-    pack(shelf, "2.0.0", shift=50)
+    pack(shelf, "2.0.0", shift=50, more=(10, 11, 12))  # the recipe's limit would take others of these
     (shelf / "asked").unlink()
     assert rebuild(tmp_path / "shared", tmp_path / "again").whole
     assert (shelf / "asked").read_text() == "view kit@1.0.0\npack kit@1.0.0\n"
