@@ -1,5 +1,6 @@
-"""The whole line on small art: data, pairs, training, colorizing, FID, report."""
+"""The whole line on small art: data, pairs, training, colorizing, scores, report."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,19 +15,19 @@ from lacbench.engine import Engine
 from lacbench.errors import InputError
 from lacbench.files import sha256_json
 from lacbench.hints import Hints, choose_hints, save_hints
-from lacbench.metrics.fid import fid
-from lacbench.metrics.registry import fid_figure
 from lacbench.pairs import make_pairs
 from lacbench.progress import Progress
 from lacbench.recipe import Recipe
 from lacbench.records import Dataset
 from lacbench.report import write_report
-from lacbench.scorecard import ScoreCard, make_card, save_card
+from lacbench.scorecard import ScoreCard, is_current, load_card, save_card, score
 
 PRESET = "tiny"
 """Preset of the reference model that a CPU trains in minutes."""
 HINTS, HINT_SEED = 12, 1
 """Hints a line art, and the seed that places them."""
+METRICS = ("fid", "kid", "prdc", "lines", "bleeding", "hints", "colorfulness", "paired")
+"""What is measured: all but LPIPS, which takes longer than the others together, and further weights."""
 
 
 @dataclass(frozen=True)
@@ -93,13 +94,26 @@ def _methods(run: Path, hints: Hints) -> list[Method]:
 
 
 def _score(method: Method, dataset: Dataset, size: int, out: Path, progress: Progress) -> ScoreCard:
-    """Colour the line arts, measure FID, write the score card."""
+    """Colour the line arts, score the outputs, write the score card, unless that of the same is there."""
     linearts = {m.record.sha256: dataset.file(m) for m in dataset.linearts}
     folder = out / "outputs" / method.name
     submission = colorize(method.model, linearts, folder, hints=method.hints, size=size, progress=progress)
-    result = fid(submission, dataset, progress=progress)
-    progress.say(f"fid: {method.name} {result.value:.1f}")
-    figures = {"fid": fid_figure(result)}
-    card = make_card(submission, dataset, figures, name=method.name, hints=method.hints is not None)
-    save_card(out / "cards" / f"{method.name}.json", card)
+    file = out / "cards" / f"{method.name}.json"
+    card = _kept(file, dataset, method.hints)
+    if card is None:
+        card = score(
+            submission, dataset, metrics=METRICS, strict=False, name=method.name, hints=method.hints,
+            progress=progress,
+        )  # fmt: skip
+        save_card(file, card)
+    progress.say(f"score: {method.name}, FID {card.fid['value']:.1f}")
     return card
+
+
+def _kept(file: Path, dataset: Dataset, hints: Hints | None) -> ScoreCard | None:
+    """The card of an earlier run, where this one would write the same."""
+    with suppress(InputError):
+        card = load_card(file)
+        if is_current(card, dataset, hints=hints, metrics=METRICS):
+            return card
+    return None

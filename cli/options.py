@@ -22,6 +22,9 @@ engine_option = click.option(
 FOLDER = click.Path(file_okay=False, path_type=Path)
 """A folder that may not be there yet."""
 
+NEW_FILE = click.Path(dir_okay=False, path_type=Path)
+"""A file that is written when all is done: a folder in its place is told of before the work."""
+
 ANY_PATH = click.Path(path_type=Path)
 """A file or a folder, checked by the library, which says more than click can."""
 

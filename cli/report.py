@@ -1,17 +1,17 @@
-"""`lacbench report`: one page of a data set, its pairs, what methods made of it, and their FID."""
+"""`lacbench report`: one page of a data set, its pairs, what methods made of it, and their scores."""
 
 from pathlib import Path
 
 import click
 
-from lacbench.cli.options import ANY_PATH, FOLDER
+from lacbench.cli.options import ANY_PATH, FOLDER, NEW_FILE
 from lacbench.cli.terminal import listener
 
 
 @click.command()
 @click.argument("data", type=FOLDER)
 @click.argument("cards", type=ANY_PATH, nargs=-1, required=True)
-@click.option("-o", "--out", type=ANY_PATH, default=Path("report.html"), show_default=True, help="The page.")
+@click.option("-o", "--out", type=NEW_FILE, default=Path("report.html"), show_default=True, help="The page.")
 @click.option(
     "--hints", type=ANY_PATH, help="Colour hints that the methods were given, to show: a JSON file."
 )

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lacbench.cli.options import ANY_PATH, json_option, print_json
+from lacbench.cli.options import ANY_PATH, NEW_FILE, json_option, print_json
 from lacbench.cli.terminal import listener
 
 if TYPE_CHECKING:
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("submission", type=ANY_PATH)
 @click.argument("data", type=ANY_PATH)
-@click.option("-o", "--out", type=ANY_PATH, help="The score card's file, JSON.")
+@click.option("-o", "--out", type=NEW_FILE, help="The score card's file, JSON.")
 @click.option(
     "--metrics",
     metavar="A,B,…",
-    help="Only these, or single figures of theirs: fid, kid, prdc, lines, bleeding, hints, colorfulness, "
-    "paired, lpips-alex, lpips-vgg.  [default: all that apply, but lpips-vgg]",
+    help="Only these, or single figures of theirs: fid, kid, fd-dinov2, cmmd, prdc, lines, bleeding, "
+    "hints, colorfulness, paired, lpips-alex, lpips-vgg.  [default: all that apply, but fd-dinov2, cmmd and "
+    "lpips-vgg]",
 )
 @click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")

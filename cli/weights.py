@@ -17,7 +17,8 @@ def weights() -> None:
 @json_option
 def list_weights(as_json: bool) -> None:
     """List the weights, their licences, and whether they are here already."""
-    from lacbench.weights import WEIGHTS, is_cached
+    from lacbench.pretrained import WEIGHTS
+    from lacbench.weights import is_cached
 
     if as_json:
         print_json(

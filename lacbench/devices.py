@@ -1,11 +1,19 @@
-"""Where networks run."""
+"""What this machine has: cores, and places where networks run."""
 
+import os
 from typing import TYPE_CHECKING
 
 from lacbench.errors import InputError, MissingError
 
 if TYPE_CHECKING:
     import torch
+
+
+def cores() -> int:
+    """Cores that this process may use, where the system says; else all there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def choose_device(name: str) -> "torch.device":

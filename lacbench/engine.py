@@ -14,6 +14,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from lacbench.devices import cores
 from lacbench.errors import InputError, LacbenchError
 
 Item = TypeVar("Item")
@@ -74,7 +75,7 @@ class Local:
         """
         iterator = iter(items)
         head = list(islice(iterator, 2 * self.chunk))
-        workers = self.workers or _cores()
+        workers = self.workers or cores()
         if workers == 1 or (not self.workers and len(head) < 2 * self.chunk):
             yield from map(function, head)
             yield from map(function, iterator)
@@ -248,13 +249,6 @@ def _end_with_parent() -> None:
 
 def _apply(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
     return [function(item) for item in items]
-
-
-def _cores() -> int:
-    """Cores that this process may use, where the system says; else all there are."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @contextmanager

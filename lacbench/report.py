@@ -1,12 +1,11 @@
-"""`report.html`: one page that shows a data set, its pairs, what methods made of it, and their FID."""
+"""`report.html`: one page that shows a data set, its pairs, what methods made of it, and their scores."""
 
 import base64
 import io
-import math
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, zip_longest
 from pathlib import Path
@@ -17,15 +16,16 @@ from PIL import Image
 
 import lacbench
 from lacbench.card import members, rights
-from lacbench.errors import ImageError, InputError, MissingError
+from lacbench.errors import ImageError, MissingError
 from lacbench.files import write_text
 from lacbench.hints import Hint, Hints
 from lacbench.images import Array, read, resize_shortest
 from lacbench.progress import Progress, Silent
 from lacbench.reasons import REASONS
 from lacbench.records import SETS, Dataset, LedgerEntry, Member, Pair
-from lacbench.reproduce import FLOORS, demo_command, steps
+from lacbench.reproduce import demo_command, steps
 from lacbench.scorecard import ScoreCard
+from lacbench.tables import TITLES, Score, charts_of, groups_of, scores_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -107,30 +107,6 @@ class Row:
     """Its true coloured version."""
 
 
-@dataclass(frozen=True)
-class Score:
-    """One method's line in the table of FIDs, and its bar in the chart."""
-
-    card: ScoreCard
-    """What was scored."""
-    value: float
-    """FID."""
-    error: float | None
-    """Standard error, in FID."""
-    interval: tuple[float, float] | None
-    """95% interval, in FID."""
-    n: tuple[int | None, int | None]
-    """Pictures coloured, and pictures compared with; None where a statistics file does not say."""
-    protocol: str
-    """How pictures became features."""
-    weights: str
-    """SHA-256 of the network's weights; empty when both sides came as statistics."""
-    digests: tuple[str, ...]
-    """SHA-256 of the outputs and of the reference."""
-    floor: bool
-    """Whether it is no model, but what any model must beat."""
-
-
 def write_report(
     path: Path,
     dataset: Dataset,
@@ -158,12 +134,13 @@ def write_report(
 
     Raises:
         MissingError: Jinja is not installed.
-        InputError: no cards, a card without an FID, or cards of another data set.
+        InputError: no cards, cards without figures or with broken ones, or of another data set.
         ImageError: a kept picture or an output cannot be read.
         OutputError: the page cannot be written.
     """
     template = _template()
-    scores = _scores(dataset, cards)
+    scores = scores_of(cards, dataset.digest)
+    fids = [score.fid for score in scores if score.fid]
     page = template.render(
         name=dataset.name,
         dataset=dataset,
@@ -176,11 +153,14 @@ def write_report(
         sigmas=sorted({pair.sigma for pair in pairs}),
         sizes=sorted({pair.size for pair in pairs}),
         scores=scores,
-        axis=_axis(scores),
+        digests=[(score.card.name, list(_digests(score))) for score in scores],
+        weights=_weights(scores),
+        charts=charts_of(scores),
+        groups=groups_of(scores),
         rows=list(_rows(dataset, [s.card for s in scores], hints, examples, progress or Silent())),
         hinted=hints is not None,
         true_pairs=sum(dataset.truth(m) is not None for m in dataset.linearts),
-        fewest=min((n for s in scores for n in s.n if n is not None), default=ENOUGH),
+        fewest=min((n for fid in fids for n in _both(fid.n) if n is not None), default=ENOUGH),
         enough=ENOUGH,
         paper=PAPER,
         recipe=_without_folders(dataset.recipe),
@@ -366,50 +346,25 @@ def _without_folders(text: str) -> str:
     return re.sub(r"""(?<![^\s"'])(?:~|[A-Za-z]:)?[/\\](?=\S)(?:[^"'/\\\n]+[/\\])*""", "…/", text)
 
 
-def _scores(dataset: Dataset, cards: Sequence[ScoreCard]) -> list[Score]:
-    """The cards by rising FID, checked."""
-    if not cards:
-        raise InputError("no score cards: expected at least one, got none; score a submission first")
-    for card in cards:
-        if card.dataset != dataset.digest:
-            raise InputError(
-                f"the score card of {card.name} is of another data set: expected digest "
-                f"{dataset.digest[:12]}, got {card.dataset[:12]}; score its outputs on this data set"
-            )
-    return sorted((_score(card) for card in cards), key=lambda s: (s.value, s.card.name))
+def _digests(score: Score) -> Iterable[tuple[str, str]]:
+    """SHA-256 of what was scored, by what it is."""
+    found = dict(score.card.digests)
+    told = score.fid.more.get("digests") if score.fid else None
+    if isinstance(told, list | tuple):
+        found |= dict(zip(("submission", "reference"), map(str, told), strict=False))
+    return sorted(found.items())
 
 
-def _score(card: ScoreCard) -> Score:
-    told = card.fid
-    try:
-        error, interval, (outputs, references) = told["standard_error"], told["interval"], told["n"]
-        return Score(
-            card=card,
-            value=_finite(told["value"]),
-            error=None if error is None else _finite(error),
-            interval=None if interval is None else (_finite(interval[0]), _finite(interval[1])),
-            n=(outputs and int(outputs), references and int(references)),
-            protocol=str(told["protocol"]),
-            weights=str(told["weights_sha256"]),
-            digests=tuple(str(digest) for digest in told["digests"]),
-            floor=card.name.lower() in FLOORS,
-        )
-    except (KeyError, TypeError, ValueError, IndexError) as problem:
-        raise InputError(
-            f"the score card of {card.name} has no FID to show: expected what `lacbench fid --json` prints, "
-            f"got {type(problem).__name__} {problem}; score its outputs again"
-        ) from problem
+def _weights(scores: Sequence[Score]) -> dict[str, list[str]]:
+    """SHA-256 of the networks' weights by which figures were taken, with the figures' titles."""
+    found: dict[str, list[str]] = {}
+    for name, figure in ((n, f) for score in scores for n, f in sorted(score.figures.items())):
+        told = figure.more.get("weights_sha256")
+        for digest in told.values() if isinstance(told, Mapping) else [told] if told else []:
+            titles = found.setdefault(str(digest), [])
+            titles += [TITLES.get(name, name)] * (TITLES.get(name, name) not in titles)
+    return found
 
 
-def _finite(number: Any) -> float:
-    if not math.isfinite(number):
-        raise ValueError(f"{number}")
-    return float(number)
-
-
-def _axis(scores: Sequence[Score]) -> list[float]:
-    """Ticks from 0 to a round number beyond every bar and interval."""
-    top = max(1.0, *(n for s in scores for n in (s.value, *(s.interval or ()))))
-    power = 10 ** math.floor(math.log10(top))
-    step = next(s * power for s in (0.2, 0.5, 1, 2) if s * power * 6 >= top)
-    return [i * step for i in range(math.ceil(top / step) + 1)]
+def _both(n: int | tuple[int | None, int | None]) -> tuple[int | None, ...]:
+    return n if isinstance(n, tuple) else (n,)

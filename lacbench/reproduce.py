@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lacbench.files import read_json
 from lacbench.hints import Hints, choose_hints
+from lacbench.metrics.features import DEFAULT
+from lacbench.metrics.fid import ON_WHITE
+from lacbench.metrics.registry import METRICS
 from lacbench.recipe import folder_recipe, load_recipe
 from lacbench.records import Dataset, Pair
 from lacbench.scorecard import ScoreCard
@@ -96,16 +99,33 @@ def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
     given = " --hints hints.json" if card.hints or model in FLOORS[1:] else ""
     out, file = shlex.quote(f"outputs/{name}"), shlex.quote(f"cards/{name}.json")
     title = "" if card.name == name else f" --name={shlex.quote(card.name)}"
-    if set(card.metrics) <= {"fid"}:
-        score = f"lacbench fid {out} data --card {file}{title}{' --hints' * card.hints}"
+    if set(card.metrics) in ({"fid"}, {"fd-dinov2"}):
+        score = f"lacbench fid {out} data{_way(card)} --card {file}{title}{' --hints' * card.hints}"
     else:
-        score = f"lacbench score {out} data -o {file}{title}{' --hints hints.json' * card.hints}"
+        score = (
+            f"lacbench score {out} data{_chosen(card)} -o {file}{title}{' --hints hints.json' * card.hints}"
+        )
     if not model:
         return [Step(score, "these outputs were not made by lacbench: put them there first")]
     size = told["size"] if isinstance(told.get("size"), int) or told.get("size") == "original" else size
     cut = f" --tile {tile}" if isinstance(tile := told.get("tile"), int) and tile != TILE else ""
     colorize = f"lacbench colorize {model} data -o {out}{given} --size {size}{cut}"
     return [Step(colorize), Step(score)]
+
+
+def _way(card: ScoreCard) -> str:
+    """The options by which a card's one Fréchet distance was taken."""
+    (told,) = card.metrics.values()
+    protocol = str(told.get("protocol", "")).removesuffix(ON_WHITE).partition("@")[0]
+    named = "" if protocol in ("", DEFAULT.name) else f" --protocol {shlex.quote(protocol)}"
+    return named + " --skip-unreadable" * bool(told.get("skipped")) + " --infinity" * ("infinity" in told)
+
+
+def _chosen(card: ScoreCard) -> str:
+    """The option that takes the card's metrics, where they are not all of the usual ones."""
+    taken = [m.name for m in METRICS.values() if card.metrics.keys() & set(m.figures)]
+    usual = {metric.name for metric in METRICS.values() if metric.usual}
+    return "" if usual == {*taken, *card.not_measured} or not taken else f" --metrics {','.join(taken)}"
 
 
 def _hints_step(dataset: Dataset, hints: Hints | None) -> Step:

@@ -15,7 +15,8 @@ from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
 from lacbench.hints import Hints
 from lacbench.manifest import load_dataset
-from lacbench.metrics.registry import METRICS, Context, Figure, Figures, Metric, chosen
+from lacbench.metrics.figure import Figure
+from lacbench.metrics.registry import METRICS, Context, Figures, Metric, chosen
 from lacbench.metrics.sources import Pictures
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
@@ -61,6 +62,7 @@ def score(
     reference: Path | Dataset,
     *,
     metrics: Sequence[str] | None = None,
+    strict: bool | None = None,
     name: str = "",
     hints: Hints | None = None,
     device: str = "cpu",
@@ -71,9 +73,10 @@ def score(
     Args:
         submission: folder of the outputs, one for each line art.
         reference: the data set, or its folder.
-        metrics: names of metrics or of their figures; by default the usual ones, as far as they can be
-            taken. Those that cannot, as the data set lacks what they need or weights cannot be fetched, are
-            on the card too.
+        metrics: names of metrics or of their figures; by default the usual ones.
+        strict: whether a metric that cannot be taken, as the data set lacks what it needs or weights cannot
+            be fetched, is an error; else it is on the card, with the reason. By default it is one where
+            `metrics` are named.
         name: the method's name; by default the submission folder's.
         hints: the hints that the method was given, by line art.
         device: torch's name for the place where networks run, or `auto`.
@@ -81,32 +84,42 @@ def score(
 
     Raises:
         InputError: no data set, outputs missing or too many, other hints than those of the submission, an
-            unknown metric, or one that was asked for and cannot be taken.
-        FetchError, MissingError: of a metric that was asked for by name.
+            unknown metric, or, where that is an error, one that cannot be taken.
+        FetchError, MissingError: where these are errors, of a metric.
     """
     dataset = open_dataset(reference)
-    device = str(choose_device(device)) if device == "auto" else device
+    if device != "cpu":
+        device = str(choose_device(device))
+    strict = metrics is not None if strict is None else strict
     context = Context(submission, dataset, hints, device, progress or Silent())
-    wanted, paths = chosen(metrics), context.outputs.values()
+    wanted, digests = chosen(metrics), _digests(context)
     if hints is not None:
         check_hints(submission, hints, dataset)
     figures: dict[str, Figure] = {}
     not_measured = {}
     for metric, names in wanted.items():
-        taken = _take(METRICS[metric], context, strict=metrics is not None)
+        taken = _take(METRICS[metric], context, strict=strict)
         if isinstance(taken, str):
             not_measured[metric] = taken
             context.progress.say(f"score: {metric} is not measured: {taken}")
         else:
             figures |= {name: figure for name, figure in taken.items() if name in names}
-    digests = {"submission": Pictures.of(paths).digest}
-    if hints is not None:
-        digests["hints"] = hints_digest(hints, dataset)
     hinted = hints is not None or bool(told_hints(submission))
     return make_card(
         submission, dataset, figures, name=name, hints=hinted, digests=digests, not_measured=not_measured,
         device=device,
     )  # fmt: skip
+
+
+def is_current(card: ScoreCard, dataset: Dataset, *, hints: Hints | None, metrics: Sequence[str]) -> bool:
+    """Whether `score`, not strict and on the CPU, would give this card again: by what it was made of."""
+    context = Context(card.submission, dataset, hints)
+    same = (card.dataset, card.digests, card.environment) == (
+        dataset.digest, _digests(context), _environment("cpu")
+    )  # fmt: skip
+    lacking = {name: reason for name in chosen(metrics) if (reason := METRICS[name].lacks(context))}
+    taken = {figure for name, figures in chosen(metrics).items() if name not in lacking for figure in figures}
+    return same and card.not_measured == lacking and card.metrics.keys() == taken
 
 
 def make_card(
@@ -160,17 +173,21 @@ def card_json(card: ScoreCard) -> dict[str, Any]:
 
 
 def load_card(path: Path) -> ScoreCard:
-    """Read a card of version 1 or 2. Raises InputError for anything else."""
+    """Read a card of version 1 or 2, which may be a stranger's. Raises InputError for anything else."""
     try:
         raw = json.loads(path.read_text("utf-8"))
         version = raw["lacbench_card"]
         if version not in (1, VERSION):
             raise ValueError(f"version {version}, expected 1 or {VERSION}")
-        metrics = {"fid": raw["fid"]} if version == 1 else raw["metrics"]
+        metrics = {"fid": {**raw["fid"], "better": "lower"}} if version == 1 else raw["metrics"]
+        for figure in metrics.values():
+            Figure.from_json(figure)
+        if not isinstance(raw["hints"], bool):
+            raise TypeError(f"hints is {raw['hints']!r}, expected true or false")
         return ScoreCard(
             name=str(raw["name"]),
             submission=(path.parent / raw["submission"]).resolve(),
-            hints=bool(raw["hints"]),
+            hints=raw["hints"],
             dataset=str(raw["dataset"]),
             metrics={str(name): dict(figure) for name, figure in metrics.items()},
             weights=_texts(raw, "weights"),
@@ -180,6 +197,14 @@ def load_card(path: Path) -> ScoreCard:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error
+
+
+def _digests(context: Context) -> dict[str, str]:
+    """SHA-256 of what is scored."""
+    digests = {"submission": Pictures.of(context.outputs.values()).digest}
+    if context.hints is not None:
+        digests["hints"] = hints_digest(context.hints, context.dataset)
+    return digests
 
 
 def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:

@@ -75,8 +75,9 @@ def check_hints(submission: Path, hints: Hints, dataset: Dataset) -> None:
 
 
 def _told(submission: Path) -> dict[str, Any]:
+    file = submission / SUBMISSION
     try:
-        told = read_json(submission / SUBMISSION)
+        told = read_json(file) if file.is_file() else None  # a pipe would be waited for
     except RecursionError:
         told = None
     return told if isinstance(told, dict) else {}

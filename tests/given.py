@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from lacbench import weights
+from lacbench.pretrained import Weights
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ class Given:
 
 def keep(state: dict[str, torch.Tensor]) -> None:
     """Have the cache folder hold these weights as `inception`."""
-    weights.fetch(weights.Weights("inception", "tests", "CC0-1.0", "none", 0, (Given(state),)))
+    weights.fetch(Weights("inception", "tests", "CC0-1.0", "none", 0, (Given(state),)))

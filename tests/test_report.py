@@ -27,11 +27,13 @@ from lacbench.files import write_json
 from lacbench.hints import Hints, choose_hints, load_hints, save_hints
 from lacbench.images import read, write_png
 from lacbench.manifest import load_pairs
+from lacbench.metrics.registry import METRICS
 from lacbench.pairs import make_pairs
 from lacbench.recipe import folder_recipe, load_recipe, parse_recipe
 from lacbench.records import Dataset, LedgerEntry, Member
 from lacbench.report import DROPPED, PAPER, write_report
 from lacbench.scorecard import ScoreCard, load_card, save_card
+from lacbench.tables import groups_of, scores_of
 
 RECIPE = """
 name = "Drawn & <b>bold</b>"
@@ -97,7 +99,8 @@ def card(folder: Path, dataset: Dataset, name: str = "grey", value: float = 120.
     """A score card whose submission has an output for every line art."""
     for member in dataset.linearts:
         write_png(folder / name[:4] / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
-    fid = {"metric": "fid", "value": value, "standard_error": 3.0, "interval": [value - 6, value + 6],
+    fid = {"metric": "fid", "value": value, "better": "lower", "standard_error": 3.0,
+           "interval": [value - 6, value + 6],
            "n": [n, n + 5], "protocol": "pytorch-fid", "weights_sha256": "ab" * 32,
            "digests": ["cd" * 32, "ef" * 32]}  # fmt: skip
     return ScoreCard(name, folder / name[:4], True, dataset.digest, {"fid": fid})
@@ -153,7 +156,10 @@ def test_it_says_what_the_data_set_holds_and_what_was_left_out(page: Reader, dat
 
 def test_methods_come_by_rising_fid_with_their_figures(page: Reader) -> None:
     assert page.text.index("ours FID 80.2") < page.text.index("grey FID 120.5")
-    assert "80.25 ± 3.00 74.25 – 86.25 3 against 8 pytorch-fid" in page.text
+    assert (
+        "Method FID ↓ 3 against 8 ours with hints 80.2 ± 3.0 74.2 to 86.2 grey floor with hints" in page.text
+    )
+    assert "Protocols: FID: pytorch-fid." in page.text
     assert "The floors (grey) are no models" in page.text
     assert "A demo on so few pictures proves the line, not a ranking." in page.text
     assert all(f"{name} {value:.2f} ± {spread:.2f}" in page.text for name, value, spread in PAPER)
@@ -246,7 +252,78 @@ def test_a_card_of_many_metrics_is_made_again_by_score(tmp_path: Path, dataset: 
     good = card(tmp_path, dataset, "ours")
     many = replace(good, metrics={**good.metrics, "kid": good.fid})
     page = Reader(write_report(tmp_path / "r.html", dataset, (), [many]))
-    assert "lacbench score outputs/ours data -o cards/ours.json --hints hints.json" in page.text
+    score = "lacbench score outputs/ours data --metrics fid,kid -o cards/ours.json --hints hints.json"
+    assert score in page.text
+    usual = {metric.name: "no way" for metric in METRICS.values() if metric.usual} | {"kid": "no"}
+    all_taken = replace(many, not_measured={k: v for k, v in usual.items() if k not in ("fid", "kid")})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [all_taken]))
+    assert score.replace(" --metrics fid,kid", "") in page.text
+
+
+def test_a_card_of_one_distance_is_made_again_in_its_own_way(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset, "ours")
+    told = {"protocol": "clean/on-white", "infinity": 3.0, "bias": 1.0, "skipped": ["a.png"]}
+    page = Reader(
+        write_report(tmp_path / "r.html", dataset, (), [replace(good, metrics={"fid": {**good.fid, **told}})])
+    )
+    options = "--protocol clean --skip-unreadable --infinity"
+    assert f"lacbench fid outputs/ours data {options} --card cards/ours.json --hints" in page.text
+
+
+def figure(
+    value: float | None, error: float | None = None, n: object = 3, **more: object
+) -> dict[str, object]:
+    interval = None if value is None or error is None else [value - 2 * error, value + 2 * error]
+    return {"value": value, "standard_error": error, "interval": interval, "n": n, "better": "higher", **more}
+
+
+def test_every_figure_is_shown_with_its_kind_and_what_is_missing_is_said(
+    tmp_path: Path, dataset: Dataset
+) -> None:
+    ours, grey = card(tmp_path, dataset, "ours"), card(tmp_path, dataset)
+    lines, none = figure(0.91234, 0.0123), figure(None, n=0, left_out=3)
+    odd = figure(7.5, better="", of_illustrations=33.0)
+    few = {"prdc": "3 line arts and 8 illustrations", "hints": "none are given"}
+    ours = replace(
+        ours, not_measured=few, metrics={**ours.metrics, "line-f": lines, "bleeding": none, "odd": odd}
+    )
+    grey = replace(grey, not_measured=few, metrics={**grey.metrics, "line-f": figure(0.5, n=2, left_out=1)})
+    text = Reader(write_report(tmp_path / "r.html", dataset, (), [ours, grey])).text
+    assert "Method Lines, F ↑ Bleeding ↑ 0 of 3 grey floor" in text
+    assert "0.500 2 of 3" in text and "0.912 ± 0.012 0.888 to 0.937 3 pictures – " in text
+    assert "Precision, recall, density, coverage: 3 line arts and 8 illustrations" in text
+    assert "Hint adherence: none are given" in text and "Bleeding of grey: not on the card" in text
+    assert "LPIPS, AlexNet: not on the card" in text and "LPIPS, VGG16" not in text
+    assert "Other figures" in text
+    assert "odd 3 pictures illustrations have 33.000" in text
+
+
+def test_a_card_without_an_fid_is_shown_at_the_end(tmp_path: Path, dataset: Dataset) -> None:
+    good = card(tmp_path, dataset)
+    bare = replace(card(tmp_path, dataset, "another"), metrics={"line-f": figure(0.5)})
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [bare, good]))
+    assert (
+        "grey FID 120.5 another True colours" in page.text and "FID of another: not on the card" in page.text
+    )
+    page = Reader(write_report(tmp_path / "r.html", dataset, (), [bare]))
+    assert "FID by method" not in page.text and "not a ranking" not in page.text
+
+
+def test_figures_by_other_weights_or_of_another_reference_do_not_share_a_table(dataset: Dataset) -> None:
+    fid = {**figure(9.0, n=[3, 8]), "protocol": "p", "weights_sha256": "aa", "digests": ["11", "22"]}
+    ways = {"one": {}, "two": {"digests": ["33", "22"]}, "three": {"digests": ["11", "44"]},
+            "four": {"weights_sha256": "bb"}, "five": {"protocol": "q"},
+            "six": {"better": "lower"}}  # fmt: skip
+    cards = [
+        ScoreCard(name, Path(name), False, dataset.digest, {"fid": {**fid, **way}, "kid": figure(0.1)})
+        for name, way in ways.items()
+    ]
+    cards.append(ScoreCard("none", Path("none"), False, dataset.digest, {"kid": figure(0.1)}))
+    tables = groups_of(scores_of(cards, dataset.digest))[0].tables
+    parted = [{score.card.name for score, _ in table.rows} for table in tables]
+    assert sorted(name for names in parted for name in names) == sorted([*ways, "none"])
+    assert not any({"one", other} <= names for names in parted for other in ("three", "four", "five", "six"))
+    assert sum({"one", "two"} <= names for names in parted) == 1
 
 
 def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset) -> None:
@@ -256,11 +333,32 @@ def test_cards_that_cannot_be_shown_are_refused(tmp_path: Path, dataset: Dataset
         "of another data set: expected digest": [replace(good, dataset="0" * 64)],
         "KeyError 'n'": [replace(good, metrics={"fid": {k: v for k, v in good.fid.items() if k != "n"}})],
         "ValueError nan": [replace(good, metrics={"fid": {**good.fid, "value": float("nan")}})],
+        "holds no figure": [replace(good, metrics={})],
     }
     for words, cards in refused.items():
         with pytest.raises(InputError, match=words):
             write_report(tmp_path / "r.html", dataset, (), cards)
     assert not (tmp_path / "r.html").exists()
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"value": float("inf")}, {"value": "1"}, {"value": True}, {"value": 10**400}, {"standard_error": -1},
+        {"interval": [2, 1]}, {"interval": [1]}, {"interval": 3}, {"n": -1}, {"n": True}, {"n": [1, 2, 3]},
+        {"n": "many"}, {"better": "best"}, {"better": ["lower"]}, {"protocol": 3}, {"left_out": "x"},
+        {"digests": "ab"}, {"digests": [3]}, {"infinity": float("nan")}, {"of_illustrations": "<b>"},
+    ],
+)  # fmt: skip
+def test_forged_fields_are_refused(tmp_path: Path, dataset: Dataset, forged: dict[str, object]) -> None:
+    good = card(tmp_path, dataset)
+    with pytest.raises(InputError, match="the score card of grey cannot be shown: got "):
+        write_report(
+            tmp_path / "r.html", dataset, (), [replace(good, metrics={"fid": {**good.fid, **forged}})]
+        )
+    save_card(tmp_path / "card.json", replace(good, metrics={"fid": {**good.fid, **forged}}))
+    with pytest.raises(InputError, match="is no score card"):
+        load_card(tmp_path / "card.json")
 
 
 def test_without_interval_and_across_protocols(tmp_path: Path, dataset: Dataset) -> None:
@@ -269,7 +367,9 @@ def test_without_interval_and_across_protocols(tmp_path: Path, dataset: Dataset)
     page = Reader(
         write_report(tmp_path / "r.html", dataset, (), [good, replace(good, metrics={"fid": bare})])
     )
-    assert "These figures do not compare." in page.text and "? against 8" in page.text
+    assert "These tables do not compare with one another." in page.text and "? against 8" in page.text
+    assert page.text.count("FID by method") == 2 and page.text.count("Method FID ↓") == 2
+    assert page.text.index("Protocols: FID: pytorch-fid.") < page.text.index("Protocols: FID: clean-fid.")
 
 
 def commands(page: Path) -> list[str]:

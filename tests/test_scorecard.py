@@ -1,6 +1,7 @@
 """Score cards: what they carry of a submission, what they read, and what is refused before the work."""
 
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
@@ -15,13 +16,15 @@ from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
-from lacbench.hints import choose_hints
+from lacbench.hints import Hint, choose_hints
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.metrics.fid import FidResult
-from lacbench.metrics.registry import METRICS, Context, Figure, Metric, fid_figure
+from lacbench.metrics.figure import Figure
+from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import load_card, make_card, save_card, score
+from lacbench.tables import groups_of, scores_of
 
 from made import Listener, draw_figure
 
@@ -137,6 +140,18 @@ def test_hints_are_those_that_the_outputs_were_made_with(
         score(grey, dataset, hints=hints)
 
 
+def test_what_cannot_be_is_said_before_the_work(dataset: Dataset, true: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="those that are given are of other line arts; choose other"):
+        score(true, dataset, metrics=["hints"], hints={"0" * 64: (Hint(0.5, 0.5, (1, 2, 3)),)})
+    with pytest.raises(InputError, match="there is no device 'banana'"):
+        score(true, dataset, metrics=["colorfulness"], device="banana")
+    words = ["score", str(true), str(dataset.folder), "--metrics", "colorfulness", "-o", str(tmp_path)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 2 and "is a directory" in done.stderr
+    os.mkfifo(true / "submission.json")
+    assert not score(true, dataset, metrics=["colorfulness"]).hints
+
+
 def no_weights(context: Context) -> Mapping[str, Figure]:
     raise FetchError("the weights could not be fetched")
 
@@ -145,8 +160,8 @@ def test_what_cannot_be_taken_is_said_or_refused(
     dataset: Dataset, true: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     metrics = {name: METRICS[name] for name in ("lines", "hints")}
-    metrics["far"] = Metric("far", ("far",), no_weights)
-    metrics["rare"] = Metric("rare", ("rare",), no_weights, usual=False)
+    metrics["far"] = Metric("far", "sets", ("far",), no_weights)
+    metrics["rare"] = Metric("rare", "sets", ("rare",), no_weights, usual=False)
     monkeypatch.setattr(scorecard, "METRICS", metrics)
     monkeypatch.setattr(
         "lacbench.metrics.registry.METRICS",
@@ -194,6 +209,22 @@ def test_features_are_compared_as_fid_compares_them(dataset: Dataset, true: Path
     assert card.metrics["kid"]["weights_sha256"] == card.fid["weights_sha256"]
     with pytest.raises(InputError, match="4 line arts and 10 illustrations; it needs 6 of each"):
         score(true, dataset, metrics=["prdc"])
+
+
+def test_a_card_keeps_fid_infinity_when_asked_for(
+    dataset: Dataset, true: Path, tmp_path: Path, random_cache: Path
+) -> None:
+    for i in range(2):
+        write_png(true / f"{i}.png", draw_figure(20 + i)[0])  # six pictures; FID takes any
+    words = ["fid", str(true), str(dataset.folder), "--card", str(tmp_path / "card.json")]
+    for more in ([], ["--infinity"]):
+        done = CliRunner().invoke(main, [*words, *more])
+        assert done.exit_code == 0, done.output
+        told = load_card(tmp_path / "card.json").fid
+        assert ("infinity" in told, "bias" in told) == (bool(more), bool(more))
+    assert told["infinity"] + told["bias"] == pytest.approx(told["value"])
+    (group,) = groups_of(scores_of([load_card(tmp_path / "card.json")], dataset.digest))[:1]
+    assert any(note.startswith("FID∞ ") for note in group.tables[0].columns[0].notes)
 
 
 def card_of(folder: Path) -> scorecard.ScoreCard:

@@ -26,7 +26,8 @@ from lacbench import originals, weights
 from lacbench.baselines.alacgan.frozen import LocalFeatures
 from lacbench.cli.main import main
 from lacbench.errors import FetchError, InputError, IntegrityError, MissingError
-from lacbench.weights import Package, Site, Weights
+from lacbench.pretrained import WEIGHTS, Weights
+from lacbench.routes import Package, Site
 
 from caffemodels import caffemodel
 
@@ -397,11 +398,11 @@ def illustration2vec(version: int, **changes: tuple[int, ...]) -> tuple[bytes, d
 @pytest.fixture
 def illustration2vec_site(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The registry's entry, with this machine for its site."""
-    entry = weights.WEIGHTS["illustration2vec"]
+    entry = WEIGHTS["illustration2vec"]
     (route,) = entry.routes
     local = Site(f"{server.address}/v2.0.0/tag.caffemodel", route.expected, route.read)
     changed = dataclasses.replace(entry, routes=(local,))
-    monkeypatch.setitem(weights.WEIGHTS, "illustration2vec", changed)
+    monkeypatch.setitem(WEIGHTS, "illustration2vec", changed)
     return server
 
 
@@ -420,13 +421,13 @@ def test_illustration2vec_is_converted_and_its_digest_told(
         assert np.array_equal(tensors[f"features.{i}.bias"], bias), name
     assert f"this file's is {digest}, NOT the a942bd80" in listener.said[-1]
     assert json.loads((cache / "illustration2vec.json").read_text())["original_sha256"] == digest
-    assert (cache / "illustration2vec.safetensors").stat().st_size == weights.WEIGHTS["illustration2vec"].size
+    assert (cache / "illustration2vec.safetensors").stat().st_size == WEIGHTS["illustration2vec"].size
 
 
 def test_a_digest_that_users_reported_is_recognised(illustration2vec_site: Server, monkeypatch) -> None:  # type: ignore[no-untyped-def]
     data, _ = illustration2vec(1)
     illustration2vec_site.files["/v2.0.0/tag.caffemodel"] = data
-    entry, listener = weights.WEIGHTS["illustration2vec"], Listener()
+    entry, listener = WEIGHTS["illustration2vec"], Listener()
     weights.fetch(dataclasses.replace(entry, reported=hashlib.sha256(data).hexdigest()), progress=listener)
     assert listener.said[-1].endswith("as users reported")
 
@@ -497,10 +498,10 @@ def test_weights_import_on_the_command_line(cache: Path, tmp_path: Path) -> None
 def test_weights_list_says_what_is_here() -> None:
     done = CliRunner().invoke(main, ["weights", "list"])
     assert done.exit_code == 0
-    expected = [[name, "not", "here"] for name in weights.WEIGHTS]
+    expected = [[name, "not", "here"] for name in WEIGHTS]
     assert [line.split()[:3] for line in done.output.splitlines()] == expected
     listed = json.loads(CliRunner().invoke(main, ["weights", "list", "--json"]).output)["weights"]
-    assert [row["name"] for row in listed] == list(weights.WEIGHTS)
+    assert [row["name"] for row in listed] == list(WEIGHTS)
     assert {frozenset(row) for row in listed} == {
         frozenset({"name", "purpose", "license", "citation", "size", "cached"})
     }
@@ -510,7 +511,7 @@ def test_weights_fetch_of_an_unknown_name_is_one_sentence() -> None:
     done = CliRunner().invoke(main, ["weights", "fetch", "x"])
     assert (done.exit_code, done.output) == (
         1,
-        f"lacbench: no weights are called 'x'; expected one of {', '.join(weights.WEIGHTS)}\n",
+        f"lacbench: no weights are called 'x'; expected one of {', '.join(WEIGHTS)}\n",
     )
 
 
@@ -520,7 +521,7 @@ def test_vgg16_comes_for_real() -> None:
         tensors = weights.load("vgg16")
     except FetchError as error:
         pytest.skip(f"no route to the weights from here: {error}")
-    assert weights.fetch("vgg16").stat().st_size == weights.WEIGHTS["vgg16"].size
+    assert weights.fetch("vgg16").stat().st_size == WEIGHTS["vgg16"].size
     assert tensors.keys() == vgg16().keys()
     first = torch.tensor([[-0.5537, 0.1427, 0.5290], [-0.5831, 0.3566, 0.7657], [-0.6902, -0.0480, 0.4841]])
     torch.testing.assert_close(tensors["features.0.weight"][0, 0], first, atol=5e-5, rtol=0)  # torchvision's
@@ -544,7 +545,7 @@ def test_weights_of_lpips_come_for_real(name: str) -> None:
         tensors = weights.load(name)
     except FetchError as error:
         pytest.skip(f"no route to the weights from here: {error}")
-    assert weights.fetch(name).stat().st_size == weights.WEIGHTS[name].size
+    assert weights.fetch(name).stat().st_size == WEIGHTS[name].size
     if name != "alexnet":  # people found more difference where there was more
         assert list(tensors) == [f"lin{i}" for i in range(5)]
         assert all(tensor.ndim == 1 and (tensor >= 0).all() for tensor in tensors.values())

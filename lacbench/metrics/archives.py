@@ -1,7 +1,8 @@
 """Pictures inside zip and tar archives, read where they lie: nothing is unpacked to disk.
 
-An archive is a stranger's file. Entries with absolute names or `..`, links, devices, encrypted or overlapping
-ones are refused, and so is an entry that unpacks to more than a picture's file may have.
+An archive is a stranger's file. Entries with absolute names or `..`, two of one name, links, devices,
+encrypted or overlapping ones are refused, and so is an entry that unpacks to more than a picture's file may
+have.
 """
 
 import stat
@@ -10,6 +11,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from unicodedata import category
 
 from lacbench.errors import ImageError, InputError
 from lacbench.images import MAX_BYTES
@@ -80,11 +82,20 @@ def entries(archive: Path) -> list[Entry]:
     """
     try:
         found = _of_zip(archive) if archive.suffix.lower() == ".zip" else _of_tar(archive)
-    except (OSError, zipfile.BadZipFile, tarfile.TarError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{archive} cannot be read as an archive: {error}; pack it again") from error
+    except InputError:
+        raise
+    except Exception as error:  # a damaged archive can raise anything in the libraries
+        told = str(error) or type(error).__name__
+        raise InputError(f"{archive} cannot be read as an archive: {told}; pack it again") from error
+    names = set()
     for entry in found:
+        if entry.name in names:
+            raise _refusal(archive, entry.name, "has the name of another")
+        if any(category(letter) == "Cc" for letter in entry.name):  # it would command a terminal
+            raise _refusal(archive, entry.name, "has a name with control characters")
+        names.add(entry.name)
         parts = PurePosixPath(entry.name).parts
-        if entry.name.startswith("/") or ".." in parts or "\\" in entry.name or "\0" in entry.name:
+        if entry.name.startswith("/") or ".." in parts or "\\" in entry.name:
             raise _refusal(archive, entry.name, "leads out of it")
     end = 0
     for entry in sorted(found, key=lambda entry: entry.start):
@@ -98,7 +109,7 @@ def _of_zip(archive: Path) -> list[Entry]:
     found = []
     with zipfile.ZipFile(archive) as opened:
         for info in opened.infolist():
-            if info.is_dir():
+            if info.filename.endswith("/"):
                 continue
             kind = stat.S_IFMT(info.external_attr >> 16)
             if kind not in (0, stat.S_IFREG):
@@ -118,11 +129,13 @@ def _of_tar(archive: Path) -> list[Entry]:
         )
     found = []
     with tarfile.open(archive, "r:") as opened:
-        for info in opened.getmembers():
+        for info in opened:
             if info.isdir():
                 continue
             if not info.isreg() or info.issparse():
                 raise _refusal(archive, info.name, "is a link or a device")
+            if info.size < 0:  # and the next header would be an earlier one, for ever
+                raise _refusal(archive, info.name, "has fewer than no bytes")
             found.append(Entry(archive, info.name, info.offset_data, info.size, info.size, None))
     return found
 

@@ -1,11 +1,11 @@
-"""Pictures → features (N, 2048), by a protocol (protocols.py), on an engine (networks.py)."""
+"""Pictures → features (N, D), by a protocol (protocols.py), on an engine (networks.py)."""
 
 import contextlib
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from itertools import repeat as repeated
 from pathlib import Path
@@ -14,14 +14,16 @@ from typing import IO, TYPE_CHECKING, TypeVar
 import numpy as np
 
 from lacbench import weights
+from lacbench.devices import cores
 from lacbench.errors import ImageError, InputError
 from lacbench.files import atomic, sha256_json
 from lacbench.metrics.archives import Entry
 from lacbench.metrics.decoding import Reader, read_rgb
 from lacbench.metrics.networks import ENGINES, start
 from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol
+from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures
-from lacbench.metrics.statistics import Features
+from lacbench.metrics.statistics import Features, blocks
 from lacbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -31,12 +33,8 @@ T = TypeVar("T")
 
 DEFAULT = PROTOCOLS["pytorch-fid"]
 """The protocol unless another is asked for."""
-PROTOCOL = DEFAULT.name
-"""Its name; numbers of different protocols are never compared."""
-DIMENSIONS = 2048
-"""Features of a picture."""
 BATCH = 16
-"""Pictures in one forward pass: larger ones are slower on a CPU; the features do not depend on it."""
+"""Pictures in one forward pass: larger ones are slower on a CPU; Inception's features do not depend on it."""
 CACHE_VERSION = 2
 """Counted up when the files in the cache change their form."""
 DIGEST = 32
@@ -61,8 +59,10 @@ class Extractor:
         [metrics], or when there is no such device, and what `networks.start` raises.
         """
         weights.require_metrics()
-        self.protocol, self._workers = protocol, workers or _cores()
-        self._forward = start(protocol.build, state, engine=engine, device=device)
+        self.protocol, self._workers = protocol, workers or cores()
+        self._forward = start(
+            protocol.build, state, engine=engine, device=device, precision=protocol.precision
+        )
 
     def features(
         self,
@@ -72,14 +72,14 @@ class Extractor:
         randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Features:
-        """Features (N, 2048) float32 of the pictures, in order.
+        """Features (N, D) float32 of the pictures, in order.
 
         Each picture is resized by itself, so sizes may be mixed, and neither the batch, the order nor the
-        workers matter. `randoms` are the pictures' random numbers, for protocols that draw.
-        Raises InputError that names the files which cannot be read.
+        workers matter; of a vision transformer, but for rounding. `randoms` are the pictures' random numbers,
+        for protocols that draw. Raises InputError that names the files which cannot be read.
         """
         blocks = self.blocks(paths, reader=reader, randoms=randoms, progress=progress)
-        return np.concatenate([np.empty((0, DIMENSIONS), dtype=np.float32), *blocks])
+        return np.concatenate([np.empty((0, self.protocol.dimensions), dtype=np.float32), *blocks])
 
     def blocks(
         self,
@@ -89,7 +89,7 @@ class Extractor:
         randoms: Iterable[np.random.Generator] | None = None,
         progress: Progress | None = None,
     ) -> Iterator[Features]:
-        """As `features`, in blocks (≤ 16, 2048), holding a few batches of pictures at a time."""
+        """As `features`, in blocks (≤ 16, D), holding a few batches of pictures at a time."""
         import torch
 
         paths = list(paths)
@@ -119,31 +119,79 @@ def cached_features(
     repeat: int = 0,
     engine: str = ENGINES[0],
     device: str = "cpu",
+    share: Share = ALONE,
     progress: Progress | None = None,
 ) -> Features:
-    """Features (N · passes, 2048) float32 by the protocol, in the pictures' order, one pass after the other.
+    """Features (N · passes, D) float32 by the protocol, in the pictures' order, one pass after the other.
 
     They lie in a file of the cache folder, named by the files' bytes, the weights, the protocol, the engine,
-    device and repeat, and are mapped from there: memory does not grow with N. Raises what `weights.fetch` and
-    `Extractor` raise.
+    device and repeat, and are mapped from there: memory does not grow with N. Of several processes each takes
+    its `share`; all but the first return no more than that. Raises what `weights.fetch`, `Extractor` and
+    `Share.wait` raise.
     """
     key = features_key(pictures, protocol, repeat, engine, device, progress)
     path = weights.cache_folder() / "features" / f"{key}.npy"
-    n = protocol.passes * len(pictures.paths)
-    if not _is_whole(path, n):
-        state = weights.load(protocol.weights, progress=progress)
-        extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
-        with atomic(path) as temporary, temporary.open("wb") as file:
-            writer = FeatureWriter(file, n)
-            for at in range(protocol.passes):
-                for block in extractor.blocks(
-                    pictures.paths,
-                    reader=pictures.reader,
-                    randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
-                    progress=progress,
-                ):
+    n = len(pictures.paths)
+    if not _is_whole(path, (protocol.passes * n, protocol.dimensions)):
+        own = path if share.world == 1 else share.file(path)
+        part = share.of(n)
+        mine = Pictures(pictures.paths[part], pictures.sha256s[part], pictures.reader)
+        shape = protocol.passes * len(mine.paths), protocol.dimensions
+        if not (own != path and _is_whole(own, shape)):
+            _take(own, mine, protocol, repeat, engine, share.place(device), progress)
+        if share.rank:
+            return _mapped(own)
+        if own != path:
+            _put_together(path, n, protocol, share)
+    return _mapped(path)
+
+
+def _take(
+    path: Path,
+    pictures: Pictures,
+    protocol: FeatureProtocol,
+    repeat: int,
+    engine: str,
+    device: str,
+    progress: Progress | None,
+) -> None:
+    """Write the features of pictures to a file."""
+    state = weights.load(protocol.weights, progress=progress)
+    extractor = Extractor(state, protocol=protocol, engine=engine, device=device)
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        writer = FeatureWriter(file, protocol.passes * len(pictures.paths), protocol.dimensions)
+        for at in range(protocol.passes):
+            for block in extractor.blocks(
+                pictures.paths,
+                reader=pictures.reader,
+                randoms=map(protocol.generator, pictures.sha256s, repeated(repeat), repeated(at)),
+                progress=progress,
+            ):
+                writer.write(block.tobytes())
+        file.write(writer.digest.digest())
+
+
+def _put_together(path: Path, n: int, protocol: FeatureProtocol, share: Share) -> None:
+    """Write the features of `n` pictures from every process's share, and take the shares away."""
+    files, counts = [], []
+    for rank in range(share.world):
+        part = share.of(n, rank)
+        files.append(share.file(path, rank))
+        counts.append(part.stop - part.start)
+        shape = protocol.passes * counts[-1], protocol.dimensions
+        share.wait(files[-1], partial(_is_whole, shape=shape))
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        writer = FeatureWriter(file, protocol.passes * n, protocol.dimensions)
+        for at in range(protocol.passes):
+            for part_file, count in zip(files, counts, strict=True):
+                for block in blocks(_mapped(part_file)[at * count : (at + 1) * count]):
                     writer.write(block.tobytes())
-            file.write(writer.digest.digest())
+        file.write(writer.digest.digest())
+    for part_file in files:
+        part_file.unlink()
+
+
+def _mapped(path: Path) -> Features:
     features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
     return features
 
@@ -164,9 +212,9 @@ def features_key(
 class FeatureWriter:
     """Writes the features' array file, and keeps its SHA-256."""
 
-    def __init__(self, file: IO[bytes], n: int) -> None:
+    def __init__(self, file: IO[bytes], n: int, dimensions: int = DEFAULT.dimensions) -> None:
         self.file, self.digest = file, hashlib.sha256()
-        header = {"descr": "<f4", "fortran_order": False, "shape": (n, DIMENSIONS)}
+        header = {"descr": "<f4", "fortran_order": False, "shape": (n, dimensions)}
         np.lib.format.write_array_header_1_0(self, header)
 
     def write(self, data: bytes) -> None:
@@ -175,15 +223,15 @@ class FeatureWriter:
         self.digest.update(data)
 
 
-def _is_whole(path: Path, n: int) -> bool:
+def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
     """Whether features kept by an earlier run are there and can be trusted."""
     with contextlib.suppress(OSError, ValueError, EOFError), path.open("rb") as file:
         left, digest = path.stat().st_size - DIGEST, hashlib.sha256()
         while left > 0 and (data := file.read(min(left, 2**20))):
             digest.update(data)
             left -= len(data)
-        features: Features = np.load(path, mmap_mode="r", allow_pickle=False)
-        whole = features.shape == (n, DIMENSIONS) and features.dtype == np.float32
+        features = _mapped(path)
+        whole = features.shape == shape and features.dtype == np.float32
         return whole and file.read() == digest.digest()
     return False
 
@@ -195,10 +243,6 @@ def _ahead(jobs: "Iterator[Future[T]]", size: int) -> Iterator[list[T]]:
         done = [waiting.popleft().result() for _ in range(min(size, len(waiting)))]
         waiting.extend(islice(jobs, size))
         yield done
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _refuse(unreadable: Sequence[Path | Entry], shown: int = 5) -> None:

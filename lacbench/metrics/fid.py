@@ -10,10 +10,11 @@ from lacbench import weights
 from lacbench.errors import InputError
 from lacbench.files import sha256_file
 from lacbench.metrics.decoding import read_on_white
-from lacbench.metrics.features import DEFAULT, DIMENSIONS, cached_features, features_key
+from lacbench.metrics.features import DEFAULT, cached_features, features_key
 from lacbench.metrics.frechet import frechet_distance, limit, standard_error
 from lacbench.metrics.networks import ENGINES
-from lacbench.metrics.protocols import FeatureProtocol, find_protocol
+from lacbench.metrics.protocols import PROTOCOLS, FeatureProtocol, find_protocol
+from lacbench.metrics.shares import ALONE, Share
 from lacbench.metrics.sources import Pictures, find, two_or_more
 from lacbench.metrics.statistics import Features, FeatureStatistics, Z, same_protocol
 from lacbench.progress import Progress
@@ -28,7 +29,7 @@ class FidResult:
     """One FID and all that is needed to compare it with another."""
 
     metric: str
-    """Always `fid`."""
+    """`fid`, or what the Fréchet distance of the protocol's features is called."""
     value: float
     """The distance, squared, as everybody reports it; 0 for identical sets."""
     standard_error: float | None
@@ -88,60 +89,114 @@ def fid(
     a: Path | Dataset,
     b: Path | Dataset,
     *,
-    protocol: str = DEFAULT.name,
+    protocol: str | FeatureProtocol = DEFAULT.name,
     engine: str = ENGINES[0],
     device: str = "cpu",
     skip_unreadable: bool = False,
     infinity: bool = False,
+    repeats: int | None = None,
+    share: Share = ALONE,
     progress: Progress | None = None,
 ) -> FidResult:
-    """FID of a set of pictures `a` against a reference `b`, by a protocol of `protocols.PROTOCOLS`.
+    """FID of a set of pictures `a` against a reference `b`, by a protocol, or its name in `PROTOCOLS`.
 
     Each is a flat folder of pictures or a zip or tar archive of them, decoded as pytorch-fid does; a data set
     or its folder, of which the illustrations count, with transparency laid on white; or a `.npz` of
     statistics. `device` is torch's name for the place where the network runs, by `engine` (networks.py).
-    With `infinity` also FID∞ is estimated (`frechet.limit`).
+    `repeats` is how often a protocol that draws at random does so, in place of its own number.
+    With `infinity` also FID∞ is estimated (`frechet.limit`). The first of several processes tells its
+    `share`; the others call `take_share`.
 
     Raises InputError for a path that is none of these, fewer than two pictures, unreadable ones (they are
-    named) unless these are to be skipped, statistics of another protocol, FID∞ of
-    statistics, of fewer than six pictures or by a protocol that repeats, and what `weights.fetch` raises.
+    named) unless these are to be skipped, statistics of another protocol or width, repeats of a protocol that
+    draws nothing, FID∞ of statistics, of fewer than six pictures or by a protocol that repeats, and what
+    `weights.fetch` raises.
     """
-    by = _Way(find_protocol(protocol), engine, device, progress)
+    protocol = _repeated(protocol, repeats)
+    by = _Way(protocol, engine, device, progress, share)
     (first, skipped_a), (second, skipped_b) = (_found(side, skip_unreadable, progress) for side in (a, b))
     pictures = [side for side in (first, second) if isinstance(side, Pictures)]
     if infinity and not isinstance(first, Pictures):
         raise InputError(f"FID∞ needs pictures; {a} has statistics only; name the folder that they are of")
-    if infinity and by.protocol.repeats > 1:
-        raise InputError(f"FID∞ is of one distance; {protocol} takes several; leave out one of the two")
+    if infinity and protocol.repeats > 1:
+        raise InputError(f"FID∞ is of one distance; {protocol.name} takes several; leave out one of the two")
+    if pictures:
+        _check_alike(protocol, first, second)
     reference, endless = by.statistics(second), None
     values, errors = [], []
-    for repeat in range(by.protocol.repeats if isinstance(first, Pictures) else 1):
+    for repeat in range(protocol.repeats if isinstance(first, Pictures) else 1):
         features = by.features(first, repeat) if isinstance(first, Pictures) else None
         statistics = by.statistics(first, repeat, features)
         label = same_protocol(statistics.protocol, reference.protocol)
         values.append(frechet_distance(statistics, reference))
         if features is not None:
-            errors.append(standard_error(features, statistics, reference, by.protocol.passes))
+            errors.append(standard_error(features, statistics, reference, protocol.passes))
             endless = limit(features, reference) if infinity else None
     value, error = float(np.mean(values)), float(np.mean(errors)) if errors else None
     counts = [statistics.n, reference.n]
     for at, side in enumerate((first, second)):
         counts[at] = len(side.paths) if isinstance(side, Pictures) else counts[at]
     return FidResult(
-        metric="fid",
+        metric=PROTOCOLS.get(label.partition("@")[0], protocol).metric,
         value=value,
         standard_error=error,
         interval=None if error is None else (max(value - Z * error, 0.0), value + Z * error),
         n=(counts[0], counts[1]),
-        protocol=(label or by.protocol.label) + ON_WHITE * any(p.reader is read_on_white for p in pictures),
-        weights_sha256=weights.digest(by.protocol.weights) if pictures else "",
+        protocol=(label or protocol.label) + ON_WHITE * any(p.reader is read_on_white for p in pictures),
+        weights_sha256=weights.digest(protocol.weights) if pictures else "",
         digests=(_digest(first), _digest(second)),
-        warning=_warning(*counts),
+        warning=_warning(reference.mean.size, *counts),
         skipped=skipped_a + skipped_b,
         repeats=Repeats(tuple(values)) if len(values) > 1 else None,
         infinity=endless.value if endless else None,
         bias=endless.bias if endless else None,
     )
+
+
+def _check_alike(protocol: FeatureProtocol, *sides: Pictures | Path) -> None:
+    """Raise InputError for statistics that pictures by the protocol do not compare with, before the work."""
+    for path in (side for side in sides if isinstance(side, Path)):
+        statistics = FeatureStatistics.load(path)
+        same_protocol(statistics.protocol, protocol.label)
+        if statistics.mean.size != protocol.dimensions:
+            raise InputError(
+                f"{path} has statistics of {statistics.mean.size:,} dimensions; expected "
+                f"{protocol.dimensions:,}, as features by {protocol.name} have; compute it with that network"
+            )
+
+
+def take_share(
+    a: Path | Dataset,
+    b: Path | Dataset,
+    *,
+    share: Share,
+    protocol: str | FeatureProtocol = DEFAULT.name,
+    engine: str = ENGINES[0],
+    device: str = "cpu",
+    skip_unreadable: bool = False,
+    repeats: int | None = None,
+) -> None:
+    """What all processes but the first do of `fid`: their share of the features of both sets."""
+    protocol = _repeated(protocol, repeats)
+    by = _Way(protocol, engine, device, None, share)
+    for at, side in enumerate((b, a)):
+        found, _ = _found(side, skip_unreadable, None)
+        for repeat in range(protocol.repeats if at else 1):
+            if isinstance(found, Pictures):
+                by.features(found, repeat)
+
+
+def _repeated(protocol: str | FeatureProtocol, repeats: int | None) -> FeatureProtocol:
+    """The protocol, with another number of repeats where one is given."""
+    protocol = find_protocol(protocol) if isinstance(protocol, str) else protocol
+    if repeats is None:
+        return protocol
+    if protocol.repeats == 1 or repeats < 1:
+        raise InputError(
+            f"{repeats} repeats by {protocol.name}: expected one or more, by a protocol that draws at random "
+            "(alacgan2018); leave them out"
+        )
+    return replace(protocol, repeats=repeats)
 
 
 @dataclass(frozen=True)
@@ -152,6 +207,7 @@ class _Way:
     engine: str
     device: str
     progress: Progress | None
+    share: Share = ALONE
 
     def features(self, pictures: Pictures, repeat: int = 0) -> Features:
         return cached_features(
@@ -160,6 +216,7 @@ class _Way:
             repeat=repeat,
             engine=self.engine,
             device=self.device,
+            share=self.share,
             progress=self.progress,
         )
 
@@ -169,7 +226,7 @@ class _Way:
         """Statistics of a set; those of many pictures are kept in the cache folder."""
         if isinstance(source, Path):
             return FeatureStatistics.load(source)
-        if self.protocol.passes * len(source.paths) <= DIMENSIONS:
+        if self.protocol.passes * len(source.paths) <= self.protocol.dimensions:
             features = self.features(source, repeat) if features is None else features
             return replace(FeatureStatistics.from_features(features), protocol=self.protocol.label)
         key = features_key(source, self.protocol, repeat, self.engine, self.device, self.progress)
@@ -198,11 +255,11 @@ def _digest(source: Pictures | Path) -> str:
     return source.digest if isinstance(source, Pictures) else sha256_file(source)
 
 
-def _warning(*counts: int | None) -> str:
-    small = [n for n in counts if n is not None and n < DIMENSIONS]
+def _warning(dimensions: int, *counts: int | None) -> str:
+    small = [n for n in counts if n is not None and n < dimensions]
     if not small:
         return ""
     return (
-        f"computed from {min(small):,} pictures, fewer than the {DIMENSIONS:,} features: FID is biased "
-        "upwards then; compare it only with FIDs of as many pictures, against the same reference"
+        f"computed from {min(small):,} pictures, fewer than the {dimensions:,} features: the distance is "
+        "biased upwards then; compare it only with those of as many pictures, against the same reference"
     )

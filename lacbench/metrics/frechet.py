@@ -7,6 +7,7 @@ whatever the covariances are, where the square root of the matrix S₁S₂ turns
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,12 +139,17 @@ def factor(statistics: FeatureStatistics, alive: NDArray[np.bool_]) -> Floats:
         return np.asarray(np.linalg.cholesky(covariance).T, dtype=np.float64)
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(covariance)
-    if values[0] < -1e-6 * values[-1]:
+    _check_no_negative(values)
+    return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T, dtype=np.float64)
+
+
+def _check_no_negative(values: NDArray[np.floating[Any]], rounding: float = 0.0) -> None:
+    """Raise InputError for eigenvalues, ascending, of which the first is negative beyond rounding."""
+    if values[0] < -1e-6 * values[-1] - rounding:
         raise InputError(
             f"the statistics' sigma is no covariance: expected no negative eigenvalue, got {values[0]:.3g}; "
             "compute it again"
         )
-    return np.asarray(np.sqrt(values.clip(0))[:, None] * vectors.T, dtype=np.float64)
 
 
 def _cross(a: FeatureStatistics, b: FeatureStatistics) -> float:
@@ -157,6 +163,7 @@ def _cross(a: FeatureStatistics, b: FeatureStatistics) -> float:
     few, many = (a, b) if b.rows is None else (b, a)
     if few.rows is not None and many.rows is None:
         values = np.linalg.eigvalsh(few.rows @ many.covariance @ few.rows.T)
+        _check_no_negative(values, rounding=1e-10 * (few.rows**2).sum() * np.trace(many.covariance))
         values = values[values > ZERO * values[-1]]
         if values.size and values[0] > SMALL * values[-1]:
             return float(np.sqrt(values).sum())

@@ -65,7 +65,7 @@ def cmmd(a: Features | Floats, b: Features | Floats) -> MmdResult:
     """CMMD of CLIP embeddings (N, D) from a reference's (M, D) (Jayasumana et al., Rethinking FID, 2024).
 
     1000 times the biased MMD² with the kernel exp(−|x − y|² / 2σ²), σ = 10, of embeddings of length 1, which
-    `lacbench.metrics.vit.clip_features` are. Raises InputError as `check` does.
+    those of the protocol `CLIP` are. Raises InputError as `check` does.
     """
 
     def gaussian(x: Floats, y: Floats) -> Floats:

@@ -8,7 +8,7 @@ its convolution and orders channels last; `onnxruntime` runs the same graph by O
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+Precision = Literal["float32", "tf32", "bf16"]
+"""How products are taken: in full, or rounded to 10 or 7 bits first, which is faster on GPUs."""
 ENGINES = ("torch", "onnxruntime", "reference")
 """Names of the engines, the default first."""
 SIDE = 299
 """Pixels of the networks' input, width and height."""
 
 Build = Callable[["Mapping[str, Tensor]"], "nn.Module"]
-"""From weights to a network: float (B, 3, 299, 299), RGB in [−1, 1] → (B, 2048)."""
+"""From weights to a network: a protocol's prepared pictures, float (B, 3, S, S) → features (B, D)."""
 Forward = Callable[["Tensor"], Features]
-"""A network on its engine: float32 (B, 3, 299, 299) on the CPU → features float32 (B, 2048)."""
+"""A network on its engine: float32 (B, 3, S, S) on the CPU → features float32 (B, D)."""
 
 
 def fid_inception(state: "Mapping[str, Tensor]") -> "nn.Module":
@@ -70,27 +72,39 @@ def fold(network: "nn.Module") -> "nn.Module":
 
 
 def start(
-    build: Build, state: "Mapping[str, Tensor]", *, engine: str = ENGINES[0], device: str = "cpu"
+    build: Build,
+    state: "Mapping[str, Tensor]",
+    *,
+    engine: str = ENGINES[0],
+    device: str = "cpu",
+    precision: Precision = "float32",
 ) -> Forward:
     """A network with these weights on an engine, and on torch's `device`.
 
-    Raises InputError for an unknown engine, or ONNX Runtime on another device than the CPU; MissingError
-    without the extra that the engine needs, or where there is no such device.
+    Raises InputError for an unknown engine, ONNX Runtime for another network than an Inception in float32 or
+    on another device than the CPU, and TF32 elsewhere than on CUDA; MissingError without the extra that the
+    engine needs, or where there is no such device.
     """
     if engine not in ENGINES:
         raise InputError(f"there is no engine {engine!r}; expected one of {', '.join(ENGINES)}")
     place = choose_device(device)
     if engine == "onnxruntime":
+        if build not in (fid_inception, imagenet_inception) or precision != "float32":
+            raise InputError("the engine onnxruntime runs the Inceptions in float32 only; use --engine torch")
         if place.type != "cpu":
             raise InputError(
                 f"the engine onnxruntime runs on the CPU, not on {device}; leave out one of the two"
             )
         return _by_onnxruntime(build, state)
+    if precision == "tf32" and place.type != "cuda":
+        raise InputError(
+            f"TF32 is for CUDA devices, not for {device}; use --device cuda, or another protocol"
+        )
     network = build(state) if engine == "reference" else fold(build(state))
-    return _by_torch(network, place)
+    return _by_torch(network, place, precision)
 
 
-def _by_torch(network: "nn.Module", place: "torch.device") -> Forward:
+def _by_torch(network: "nn.Module", place: "torch.device", precision: Precision) -> Forward:
     import torch
 
     network = network.to(memory_format=torch.channels_last).to(place)
@@ -98,8 +112,10 @@ def _by_torch(network: "nn.Module", place: "torch.device") -> Forward:
     def forward(batch: "Tensor") -> Features:
         batch = batch.to(place).contiguous(memory_format=torch.channels_last)
         # TF32, cuDNN's default, would cost three decimal digits.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            return np.asarray(network(batch).cpu().numpy(), dtype=np.float32)
+        tf32 = torch.backends.cudnn.flags(enabled=True, allow_tf32=precision == "tf32")
+        bf16 = torch.autocast(place.type, torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), tf32, bf16:
+            return np.asarray(network(batch).float().cpu().numpy(), dtype=np.float32)
 
     return forward
 

@@ -13,6 +13,12 @@ bicubic; mirrored half of the time, a random square of 512; [0, 1] averaged down
 pool), mapped as torchvision maps its input; torchvision's ImageNet Inception; two passes over the pictures,
 whose features are taken together, and three repeats, of which it reports mean and variance. There the line
 art was cropped and the output scored before it was rounded; here outputs are files, and are cropped.
+
+`pytorch-fid+tf32` and `pytorch-fid+bf16`: the same in less precision, for GPUs. Their features differ by far
+more than an engine's, and so they are other protocols.
+
+`dinov2`: no FID, but the Fréchet distance of DINOv2 ViT-L/14's class tokens, as Stein et al. take it
+(Exposing flaws of generative model evaluation metrics, NeurIPS 2023); see vit.py.
 """
 
 from collections.abc import Callable
@@ -25,7 +31,8 @@ from PIL import Image
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_bytes
 from lacbench.images import MAX_PIXELS, Array
-from lacbench.metrics.networks import SIDE, Build, fid_inception, imagenet_inception
+from lacbench.metrics.networks import SIDE, Build, Precision, fid_inception, imagenet_inception
+from lacbench.metrics.vit import clip_network, dinov2_network, prepare_clip, prepare_dinov2
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +41,7 @@ CROP = 512
 """Pixels of the squares of `alacgan2018`."""
 
 Prepare = Callable[[Array, np.random.Generator], "Tensor"]
-"""uint8 (H, W, 3) RGB → a network's input, float32 (3, 299, 299); what is random comes from the generator."""
+"""uint8 (H, W, 3) RGB → a network's input, float32 (3, S, S); what is random comes from the generator."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class FeatureProtocol:
     version: int
     """Counted up when the same pictures would give other features than before."""
     weights: str
-    """Name of the network's weights; see `lacbench.weights`."""
+    """Name of the network's weights; see `lacbench.pretrained`."""
     build: Build
     """The network of these weights."""
     prepare: Prepare
@@ -55,6 +62,12 @@ class FeatureProtocol:
     """How often each picture is taken, drawn anew each time."""
     repeats: int = 1
     """How often the distance is computed, drawn anew each time; the mean is reported."""
+    dimensions: int = 2048
+    """Features of a picture."""
+    precision: Precision = "float32"
+    """In which its network multiplies."""
+    metric: str = "fid"
+    """What the Fréchet distance of its features is called."""
 
     @property
     def label(self) -> str:
@@ -68,7 +81,7 @@ class FeatureProtocol:
 
 
 def find_protocol(name: str) -> FeatureProtocol:
-    """The protocol of that name. Raises InputError for an unknown one."""
+    """The protocol of that name in PROTOCOLS. Raises InputError for an unknown one."""
     if name not in PROTOCOLS:
         raise InputError(f"there is no protocol {name!r}; expected one of {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
@@ -114,6 +127,33 @@ def prepare_alacgan(picture: Array, random: np.random.Generator) -> "Tensor":
     return scaled * (sd / 0.5) + (mean - 0.5) / 0.5
 
 
+DINOV2 = FeatureProtocol(
+    "dinov2",
+    1,
+    "dinov2-vitl14",
+    dinov2_network,
+    lambda picture, _: prepare_dinov2(picture),
+    dimensions=1024,
+    metric="fd-dinov2",
+)
+"""Features of `fd-dinov2`."""
+CLIP = FeatureProtocol(
+    "clip", 1, "clip-vitl14-336", clip_network, lambda picture, _: prepare_clip(picture), dimensions=768
+)
+"""Features of CMMD: CLIP ViT-L/14@336's embeddings, of length 1. No Fréchet distance is taken of them."""
+
+
+def _rounded(precision: Precision) -> FeatureProtocol:
+    return FeatureProtocol(
+        f"pytorch-fid+{precision}",
+        1,
+        "inception",
+        fid_inception,
+        lambda picture, _: prepare(picture),
+        precision=precision,
+    )
+
+
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
@@ -122,6 +162,9 @@ PROTOCOLS = {
         FeatureProtocol(
             "alacgan2018", 1, "inception-imagenet", imagenet_inception, prepare_alacgan, passes=2, repeats=3
         ),
+        _rounded("tf32"),
+        _rounded("bf16"),
+        DINOV2,
     )
 }
-"""The protocols by name."""
+"""The protocols of Fréchet distances by name."""

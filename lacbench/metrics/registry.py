@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-from scipy.special import stdtrit
+from typing import Literal, TypeVar
 
 from lacbench import weights
 from lacbench.errors import InputError
@@ -18,14 +16,17 @@ from lacbench.images import Array, read
 from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
-from lacbench.metrics.claims import ASPECT, SIZE, Mean, mean
+from lacbench.metrics.claims import ASPECT, SIZE, each, mean
 from lacbench.metrics.features import DEFAULT, cached_features
 from lacbench.metrics.fid import ON_WHITE, FidResult, fid
+from lacbench.metrics.figure import Better, Figure, averaged
 from lacbench.metrics.kid import kid
 from lacbench.metrics.lines import lines_of
 from lacbench.metrics.lpips import LINEAR, Lpips, Network
+from lacbench.metrics.mmd import SCALE, SIGMA, cmmd
 from lacbench.metrics.paired import matched, ms_ssim, psnr, psnr_lab, ssim
 from lacbench.metrics.prdc import DENSITY_K, PRECISION_K, prdc
+from lacbench.metrics.protocols import CLIP, DINOV2, FeatureProtocol
 from lacbench.metrics.sources import Pictures, find
 from lacbench.metrics.statistics import Features
 from lacbench.progress import Progress, Silent
@@ -33,10 +34,8 @@ from lacbench.records import Dataset
 from lacbench.submission import outputs_of
 
 T = TypeVar("T")
-FEATURES = DEFAULT.label + ON_WHITE
-"""Protocol of the features that KID and PRDC are taken of: FID's own."""
-Better = Literal["higher", "lower", ""]
-"""Which values are better; empty where neither are."""
+Kind = Literal["sets", "claims", "pairs"]
+"""What outputs are compared with: the set of illustrations, their own line arts and hints, true pictures."""
 
 
 @dataclass(frozen=True)
@@ -82,34 +81,14 @@ class Context:
         """How many true pairs there are, also those of two aspects."""
         return sum(self.dataset.truth(m) is not None for m in self.dataset.linearts)
 
-    def features(self) -> tuple[Features, Features]:
-        """Inception features of the outputs, and of the illustrations."""
+    def features(self, protocol: FeatureProtocol) -> tuple[Features, Features]:
+        """Features by the protocol of the outputs, and of the illustrations."""
         sides = [s for s in (find(self.submission), find(self.dataset)) if isinstance(s, Pictures)]
-        first, second = (cached_features(s, device=self.device, progress=self.progress) for s in sides)
+        first, second = (
+            cached_features(side, protocol=protocol, device=self.device, progress=self.progress)
+            for side in sides
+        )
         return first, second
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One number, with what is needed to quote it."""
-
-    value: float | None
-    """The number; None where nothing could be measured."""
-    better: Better
-    """Which values are better."""
-    standard_error: float | None
-    """Standard error over draws of the outputs; None where it is unknown."""
-    interval: tuple[float, float] | None
-    """95% interval; None without a standard error."""
-    n: int | tuple[int | None, int | None]
-    """Pictures measured; of a comparison of two sets, those in each."""
-    more: Mapping[str, object] = field(default_factory=dict)
-    """What else the card tells: protocol, digests of weights …"""
-
-    def as_json(self) -> dict[str, Any]:
-        """The figure as it stands on a card."""
-        told = {name: value for name, value in vars(self).items() if name != "more"}
-        return {**told, **self.more}
 
 
 Figures = Mapping[str, Figure]
@@ -121,6 +100,8 @@ class Metric:
 
     name: str
     """What `--metrics` calls all of them."""
+    kind: Kind
+    """What outputs are compared with."""
     figures: tuple[str, ...]
     """Their names."""
     measure: Callable[[Context], Figures]
@@ -129,16 +110,6 @@ class Metric:
     """Why it cannot be taken there: empty where it can."""
     usual: bool = True
     """Whether it is taken unless others are asked for."""
-
-
-def averaged(taken: Mean, better: Better, **more: object) -> Figure:
-    """A figure that is a mean over pictures; its 95% interval is Student's."""
-    told = {**more, "left_out": taken.left_out} if taken.left_out else more
-    interval = None
-    if taken.value is not None and taken.standard_error is not None:
-        reach = float(stdtrit(taken.n - 1, 0.975)) * taken.standard_error
-        interval = taken.value - reach, taken.value + reach
-    return Figure(taken.value, better, taken.standard_error, interval, taken.n, told)
 
 
 def chosen(names: Iterable[str] | None) -> dict[str, set[str]]:
@@ -170,25 +141,48 @@ def fid_figure(result: FidResult) -> Figure:
 
 
 def _fid(context: Context) -> Figures:
-    result = fid(context.submission, context.dataset, device=context.device, progress=context.progress)
-    return {"fid": fid_figure(result)}
+    return _frechet(context, DEFAULT)
+
+
+def _fd_dinov2(context: Context) -> Figures:
+    return _frechet(context, DINOV2)
+
+
+def _frechet(context: Context, protocol: FeatureProtocol) -> Figures:
+    result = fid(
+        context.submission, context.dataset, protocol=protocol, device=context.device,
+        progress=context.progress,
+    )  # fmt: skip
+    return {result.metric: fid_figure(result)}
 
 
 def _kid(context: Context) -> Figures:
-    result = kid(*context.features())
-    told = {"protocol": f"{FEATURES}; all pairs, no subsets", "weights_sha256": weights.digest("inception")}
+    result = kid(*context.features(DEFAULT))
+    told = _of_features(DEFAULT, "all pairs, no subsets")
     return {"kid": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
 
 
+def _cmmd(context: Context) -> Figures:
+    result = cmmd(*context.features(CLIP))
+    told = _of_features(CLIP, f"σ = {SIGMA:g}, times {SCALE:g}")
+    return {"cmmd": Figure(result.value, "lower", result.standard_error, result.interval, result.n, told)}
+
+
 def _prdc(context: Context) -> Figures:
-    result = prdc(*context.features())
+    result = prdc(*context.features(DEFAULT))
     figures = {}
     for name, k in (
         ("precision", PRECISION_K), ("recall", PRECISION_K), ("density", DENSITY_K), ("coverage", DENSITY_K)
     ):  # fmt: skip
-        told = {"protocol": f"{FEATURES}; k = {k}", "weights_sha256": weights.digest("inception")}
+        told = _of_features(DEFAULT, f"k = {k}")
         figures[name] = Figure(getattr(result, name), "higher", None, None, result.n, told)
     return figures
+
+
+def _of_features(protocol: FeatureProtocol, how: str) -> dict[str, object]:
+    """What a card tells of figures that are taken of features."""
+    told = f"{protocol.label}{ON_WHITE}; {how}"
+    return {"protocol": told, "weights_sha256": weights.digest(protocol.weights)}
 
 
 def _lines(context: Context) -> Figures:
@@ -229,7 +223,11 @@ PAIRED: Mapping[str, tuple[Callable[[Array, Array], float], str]] = {
 
 
 def _paired(context: Context) -> Figures:
-    rows = _over_pairs(context, "paired", lambda a, b: [measure(a, b) for measure, _ in PAIRED.values()])
+    def measure(lineart: str) -> list[float]:
+        pair = _pair(context, lineart)
+        return [take(*pair) for take, _ in PAIRED.values()]
+
+    rows = each(context.truths, measure, "paired", context.progress)
     columns = dict(zip(PAIRED, zip(*rows, strict=True), strict=True))
     return {
         name: _of_pairs(context, columns[name], "higher", protocol=_at_size(protocol))
@@ -240,7 +238,8 @@ def _paired(context: Context) -> Figures:
 def _lpips(network: Network) -> Callable[[Context], Figures]:
     def measure(context: Context) -> Figures:
         lpips = Lpips(network, device=context.device, progress=context.progress)
-        values = _over_pairs(context, LINEAR[network], lpips.distance)
+        linearts = context.progress.track(context.truths, LINEAR[network], len(context.truths))
+        values = [lpips.distance(*_pair(context, lineart)) for lineart in linearts]
         told = {"protocol": _at_size(f"v0.1, {network}"), "weights_sha256": lpips.digests}
         return {LINEAR[network]: _of_pairs(context, values, "lower", **told)}
 
@@ -252,16 +251,12 @@ def _of_pairs(context: Context, values: Sequence[float], better: Better, **more:
     return averaged(mean([*values, *[None] * (context.true_pairs - len(values))]), better, **more)
 
 
-def _over_pairs(context: Context, label: str, measure: Callable[[Array, Array], T]) -> list[T]:
-    """The measure of each output and its true picture, brought to one size."""
-    found = []
-    for key, truth in context.progress.track(context.truths.items(), label, len(context.truths)):
-        try:
-            pair = matched(read(context.outputs[key]), read(truth))
-        except InputError as error:
-            raise InputError(f"{context.outputs[key]}: {error}") from error
-        found.append(measure(*pair))
-    return found
+def _pair(context: Context, lineart: str) -> tuple[Array, Array]:
+    """The line art's output and its true picture, brought to one size."""
+    try:
+        return matched(read(context.outputs[lineart]), read(context.truths[lineart]))
+    except InputError as error:
+        raise InputError(f"{context.outputs[lineart]}: {error}") from error
 
 
 def _at_size(protocol: str) -> str:
@@ -281,11 +276,10 @@ def _enough(fewest: int) -> Callable[[Context], str]:
 
 
 def _without_hints(context: Context) -> str:
-    return (
-        ""
-        if any((context.hints or {}).get(key) for key in context.linearts)
-        else "none are given (--hints FILE)"
-    )
+    if context.hints is None:
+        return "none are given (--hints FILE)"
+    given = any(context.hints.get(lineart) for lineart in context.linearts)
+    return "" if given else "those that are given are of other line arts"
 
 
 def _without_pairs(context: Context) -> str:
@@ -297,16 +291,18 @@ def _without_pairs(context: Context) -> str:
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric("fid", ("fid",), _fid, _enough(2)),
-        Metric("kid", ("kid",), _kid, _enough(2)),
-        Metric("prdc", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
-        Metric("lines", ("line-f", "line-precision", "line-recall"), _lines),
-        Metric("bleeding", ("bleeding",), _bleeding),
-        Metric("hints", ("hint-difference", "hint-reach"), _hints, _without_hints),
-        Metric("colorfulness", ("colorfulness",), _colorfulness),
-        Metric("paired", tuple(PAIRED), _paired, _without_pairs),
-        Metric("lpips-alex", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
-        Metric("lpips-vgg", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
+        Metric("fid", "sets", ("fid",), _fid, _enough(2)),
+        Metric("kid", "sets", ("kid",), _kid, _enough(2)),
+        Metric("fd-dinov2", "sets", ("fd-dinov2",), _fd_dinov2, _enough(2), usual=False),
+        Metric("cmmd", "sets", ("cmmd",), _cmmd, _enough(2), usual=False),
+        Metric("prdc", "sets", ("precision", "recall", "density", "coverage"), _prdc, _enough(DENSITY_K + 1)),
+        Metric("lines", "claims", ("line-f", "line-precision", "line-recall"), _lines),
+        Metric("bleeding", "claims", ("bleeding",), _bleeding),
+        Metric("hints", "claims", ("hint-difference", "hint-reach"), _hints, _without_hints),
+        Metric("colorfulness", "sets", ("colorfulness",), _colorfulness),
+        Metric("paired", "pairs", tuple(PAIRED), _paired, _without_pairs),
+        Metric("lpips-alex", "pairs", ("lpips-alex",), _lpips("alexnet"), _without_pairs),
+        Metric("lpips-vgg", "pairs", ("lpips-vgg",), _lpips("vgg16"), _without_pairs, usual=False),
     )
 }
 """The metrics by name, in the order that a card has them."""

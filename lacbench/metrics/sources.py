@@ -96,6 +96,12 @@ def _flat(folder: Path) -> list[Path]:
     entries = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
     subfolders = [entry.name for entry in entries if entry.is_dir()]
     pictures = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    odd = [entry.name for entry in pictures if entry.exists() and not entry.is_file()]
+    if odd and not subfolders:
+        raise InputError(
+            f"{folder} has pictures that are no files but pipes or devices ({', '.join(odd[:3])}); "
+            "take them away"
+        )
     if subfolders:
         raise InputError(
             f"{folder} has subfolders ({', '.join(subfolders[:3])}{' …' * (len(subfolders) > 3)}); expected "

@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,10 @@ Floats = NDArray[np.float64]
 Features = NDArray[np.float32]
 BLOCK = 2048
 """Feature vectors that are looked at together, where there are many."""
+LARGE = 1e100
+"""A mean or covariance beyond this is of no features; squares of smaller ones do not overflow."""
+MOST = 8192
+"""Dimensions of a statistics file, at most: the covariance then takes 512 MB."""
 Z = 1.959963984540054
 """The 97.5% point of the standard normal distribution: a 95% interval is the value ± Z standard errors."""
 
@@ -45,8 +50,10 @@ class FeatureStatistics:
                 "expected a mean (D,) and a covariance (D, D), "
                 f"got {self.mean.shape} and {self.covariance.shape}; compute the statistics again"
             )
-        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
-            raise InputError("the statistics are not finite; expected numbers; compute the features again")
+        if not all((abs(values) < LARGE).all() for values in (self.mean, self.covariance)):
+            raise InputError(
+                f"the statistics are not finite; expected numbers below {LARGE:g}; compute the features again"
+            )
 
     @classmethod
     def from_features(cls, features: Features | Floats) -> "FeatureStatistics":
@@ -81,29 +88,26 @@ class FeatureStatistics:
 
     @classmethod
     def load(cls, path: Path) -> "FeatureStatistics":
-        """Read pytorch-fid's `.npz`; `n` and `protocol` are optional. Raises InputError for anything else."""
+        """Read pytorch-fid's `.npz`, which may be a stranger's; `n` and `protocol` are optional.
+
+        Raises InputError for anything else, and for more than MOST dimensions.
+        """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                mean, covariance = (np.asarray(arrays[key], dtype=np.float64) for key in ("mu", "sigma"))
-                n = int(arrays["n"]) if "n" in arrays else None
-                protocol = str(arrays["protocol"]) if "protocol" in arrays else ""
+                _check_size(arrays.zip)
+                mean, covariance = _real(arrays["mu"]), _real(arrays["sigma"])
+                n = _count(arrays["n"]) if "n" in arrays else None
+                protocol = _word(arrays["protocol"]) if "protocol" in arrays else ""
                 statistics = cls(n, mean, covariance, protocol=protocol)
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            MemoryError,
-            zipfile.BadZipFile,
-        ) as error:
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        except Exception as error:  # a damaged file can raise anything in the libraries
             raise InputError(
                 f"{path} cannot be read as statistics: expected pytorch-fid's .npz with mu (D,) and "
                 f"sigma (D, D), got {error or 'an empty file'}; compute it again"
             ) from error
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from error
+        if np.diagonal(covariance).min() < 0:
+            raise InputError(f"{path}: sigma has a negative variance, as no covariance has; compute it again")
         if abs(covariance - covariance.T).max() > 1e-6 * abs(covariance).max():
             raise InputError(f"{path}: sigma is not symmetric, as every covariance is; compute it again")
         return statistics
@@ -113,7 +117,12 @@ def blocks(features: Features | Floats, size: int = BLOCK) -> Iterator[Features 
     """The features (n, D) in blocks (≤ size, D); those mapped from a file are read: none stays resident."""
     for top in range(0, len(features), size):
         part = features[top : top + size]
-        if isinstance(features, np.memmap) and features.filename is not None and features.flags.c_contiguous:
+        if (
+            isinstance(features, np.memmap)
+            and features.filename is not None
+            and features.flags.c_contiguous
+            and isinstance(features.base, mmap)  # not a slice, whose `offset` is that of the whole
+        ):
             offset = features.offset + top * features.strides[0]
             read = np.fromfile(features.filename, features.dtype, part.size, offset=offset)
             part = read.reshape(part.shape)
@@ -176,6 +185,32 @@ def same_dimensions(a: FeatureStatistics, b: FeatureStatistics) -> None:
             f"the statistics have {a.mean.size} and {b.mean.size} dimensions; expected the same; "
             "compute both with the same network"
         )
+
+
+def _check_size(file: zipfile.ZipFile) -> None:
+    """Refuse arrays that unpack to more than those of MOST dimensions do, before they are unpacked."""
+    for info in file.infolist():
+        if info.file_size > 8 * MOST**2 + 1024:
+            raise ValueError(f"{info.filename} of {info.file_size:,} bytes: more than {MOST:,} dimensions")
+
+
+def _real(array: NDArray[Any]) -> Floats:
+    if array.dtype.kind not in "fiu":
+        raise TypeError(f"values of type {array.dtype}")
+    return np.asarray(array, dtype=np.float64)
+
+
+def _count(array: NDArray[Any]) -> int:
+    if array.shape or array.dtype.kind not in "iu" or array < 2:
+        raise ValueError(f"an n of {array}, not of 2 or more")
+    return int(array)
+
+
+def _word(array: NDArray[Any]) -> str:
+    word = str(array)
+    if array.shape or array.dtype.kind != "U" or len(word) > 100 or not word.isprintable():
+        raise ValueError("a protocol that is no name")
+    return word
 
 
 def _chan(

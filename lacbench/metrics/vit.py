@@ -7,74 +7,42 @@ generative model evaluation metrics, NeurIPS 2023); CMMD takes CLIP ViT-L/14 at 
 GELU, and the projection at its end — are read off the weights.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
 
-from lacbench import weights
-from lacbench.devices import choose_device
-from lacbench.errors import ImageError, InputError
 from lacbench.images import Array
-from lacbench.metrics.decoding import Reader, read_rgb
-from lacbench.metrics.statistics import Features
-from lacbench.progress import Progress, Silent
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
 HEAD = 64
 """Width of an attention head, in all of DINOv2's and CLIP's vision transformers."""
-BATCH = 16
-"""Pictures in one forward pass."""
 _DINOV2_MEAN, _DINOV2_SD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 _CLIP_MEAN, _CLIP_SD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
-def dinov2_features(
-    paths: Iterable[Path],
-    *,
-    reader: Reader = read_rgb,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> Features:
-    """Features (N, 1024) float32 of the pictures, in order: DINOv2 ViT-L/14's class token after the last
-    norm.
-
-    As dgm-eval takes them: Pillow's bicubic resize to 224 × 224, whatever the shape, ImageNet's mean and
-    standard deviation. Raises InputError that names the files which cannot be read, and what `weights.fetch`
-    raises.
-    """
-    state = weights.load("dinov2-vitl14", progress=progress)
-    return _features(paths, reader, prepare_dinov2, state, dinov2, device, progress)
+def dinov2_network(state: "Mapping[str, Tensor]") -> "nn.Module":
+    """DINOv2 with these weights: prepared pictures (B, 3, H, W) → class tokens (B, D), float32."""
+    return _network(dinov2, state)
 
 
-def clip_features(
-    paths: Iterable[Path],
-    *,
-    reader: Reader = read_rgb,
-    device: str = "cpu",
-    progress: Progress | None = None,
-) -> Features:
-    """Features (N, 768) float32 of the pictures, in order: CLIP ViT-L/14@336's embeddings, of length 1.
-
-    As CMMD's published code takes them: the square in the middle, Pillow's bicubic resize to 336 × 336,
-    CLIP's mean and standard deviation. Raises InputError that names the files which cannot be read, and what
-    `weights.fetch` raises.
-    """
-    state = weights.load("clip-vitl14-336", progress=progress)
-    return _features(paths, reader, prepare_clip, state, clip, device, progress)
+def clip_network(state: "Mapping[str, Tensor]") -> "nn.Module":
+    """CLIP's image half with these weights: prepared pictures (B, 3, S, S) → embeddings (B, E), float32."""
+    return _network(clip, state)
 
 
 def prepare_dinov2(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → DINOv2's input, float32 (3, 224, 224)."""
+    """uint8 (H, W, 3) RGB → DINOv2's input, float32 (3, 224, 224), as dgm-eval prepares it: Pillow's bicubic
+    resize, whatever the shape, ImageNet's mean and standard deviation."""
     return _normalised(Image.fromarray(picture), 224, _DINOV2_MEAN, _DINOV2_SD)
 
 
 def prepare_clip(picture: Array) -> "Tensor":
-    """uint8 (H, W, 3) RGB → CLIP's input, float32 (3, 336, 336), of the square in the middle."""
+    """uint8 (H, W, 3) RGB → CLIP's input, float32 (3, 336, 336), as CMMD's published code prepares it: the
+    square in the middle, Pillow's bicubic resize, CLIP's mean and standard deviation."""
     image = Image.fromarray(picture)
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -108,6 +76,25 @@ def clip(state: "Mapping[str, Tensor]", pictures: "Tensor") -> "Tensor":
     for i in range(_depth(state, "visual.transformer.resblocks.{}.ln_1.weight")):
         tokens = _clip_block(state, f"visual.transformer.resblocks.{i}.", tokens)
     return normalize(_norm(state, "visual.ln_post", tokens[:, 0], 1e-5) @ state["visual.proj"], dim=-1)
+
+
+def _network(
+    forward: "Callable[[Mapping[str, Tensor], Tensor], Tensor]", state: "Mapping[str, Tensor]"
+) -> "nn.Module":
+    """The function with its weights as a module, in float32, for inference."""
+    from torch import nn
+
+    class Transformer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, tensor in state.items():  # a buffer's name must have no dot
+                self.register_buffer(name.replace(".", "/"), tensor.float())
+
+        def forward(self, pictures: "Tensor") -> "Tensor":
+            held = {name.replace("/", "."): buffer for name, buffer in self.named_buffers()}
+            return forward(held, pictures)
+
+    return Transformer().eval()
 
 
 def _dinov2_block(state: "Mapping[str, Tensor]", at: str, tokens: "Tensor") -> "Tensor":
@@ -190,37 +177,3 @@ def _normalised(image: Image.Image, side: int, mean: tuple[float, ...], sd: tupl
     resized = np.asarray(image.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float32) / 255
     values = (resized - np.asarray(mean, dtype=np.float32)) / np.asarray(sd, dtype=np.float32)
     return torch.from_numpy(values).permute(2, 0, 1)
-
-
-def _features(
-    paths: Iterable[Path],
-    reader: Reader,
-    prepare: "Callable[[Array], Tensor]",
-    state: "Mapping[str, Tensor]",
-    network: "Callable[[Mapping[str, Tensor], Tensor], Tensor]",
-    device: str,
-    progress: Progress | None,
-) -> Features:
-    """Features of the pictures in order, in batches, in float32."""
-    import torch
-
-    place, paths = choose_device(device), list(paths)
-    state = {name: tensor.to(place).float() for name, tensor in state.items()}
-    blocks, waiting, unreadable = list[Features](), list["Tensor"](), list[Path]()
-    for i, path in enumerate((progress or Silent()).track(paths, "features", total=len(paths)), start=1):
-        try:
-            waiting.append(prepare(reader(path)))
-        except ImageError:
-            unreadable.append(path)
-        if waiting and not unreadable and (len(waiting) == BATCH or i == len(paths)):
-            # TF32, cuDNN's default, would cost three decimal digits.
-            with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                blocks.append(network(state, torch.stack(waiting).to(place)).cpu().numpy())
-            waiting = []
-    if unreadable or not blocks:
-        names = ", ".join(map(str, unreadable[:5])) or "no pictures at all"
-        raise InputError(
-            f"{len(unreadable)} of {len(paths)} pictures cannot be read: {names}; expected PNG, JPEG or the "
-            "like, whole; replace them or leave them out"
-        )
-    return np.concatenate(blocks)

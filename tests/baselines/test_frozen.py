@@ -28,7 +28,8 @@ from lacbench.baselines.alacgan.networks import make_generator
 from lacbench.baselines.alacgan.painter import load_trained
 from lacbench.errors import FetchError, InputError, IntegrityError
 from lacbench.originals import VGG16_LAYERS
-from lacbench.weights import Package, Site
+from lacbench.pretrained import WEIGHTS
+from lacbench.routes import Package, Site
 
 from caffemodels import caffemodel
 
@@ -37,11 +38,11 @@ from caffemodels import caffemodel
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache, and a registry that reaches nothing: weights come from files that are here."""
     monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
-    for name, entry in weights.WEIGHTS.items():
+    for name, entry in WEIGHTS.items():
         route = entry.routes[0]
         assert isinstance(route, Site | Package)
         closed = Site("http://127.0.0.1:9/", "", route.read)
-        monkeypatch.setitem(weights.WEIGHTS, name, dataclasses.replace(entry, routes=(closed,)))
+        monkeypatch.setitem(WEIGHTS, name, dataclasses.replace(entry, routes=(closed,)))
     return tmp_path / "cache/weights"
 
 

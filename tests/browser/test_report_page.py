@@ -27,9 +27,10 @@ def report(tmp_path: Path, drawn_art: Path) -> Path:
     for name in METHODS[1:]:
         for member in dataset.linearts:
             write_png(tmp_path / name / f"{member.record.sha256}.png", read(dataset.file(member)) // 2)
-    fid = {"value": 99.5, "standard_error": 4.0, "interval": [91.7, 107.3], "n": [5, 12],
+    fid = {"value": 99.5, "better": "lower", "standard_error": 4.0, "interval": [91.7, 107.3], "n": [5, 12],
            "protocol": "pytorch-fid", "weights_sha256": "ab" * 32, "digests": ["cd" * 32] * 2}  # fmt: skip
-    cards = [ScoreCard(name, tmp_path / name, True, dataset.digest, {"fid": fid}) for name in METHODS]
+    figures = dict.fromkeys(("fid", "kid", "precision", "recall", "density", "coverage", "line-f"), fid)
+    cards = [ScoreCard(name, tmp_path / name, True, dataset.digest, figures) for name in METHODS]
     hints = choose_hints(dataset, 5, seed=0)
     return write_report(tmp_path / "report.html", dataset, pairs, cards, hints=hints)
 
@@ -56,7 +57,7 @@ def test_the_page_opens_asks_for_nothing_and_fits(report: Path, chromium: Browse
         "The data set",
         "Pairs",
         "Colorizations, side by side",
-        "FID",
+        "Scores",
         "The paper’s own figures",
         "Make it again",
     ]
@@ -65,13 +66,14 @@ def test_the_page_opens_asks_for_nothing_and_fits(report: Path, chromium: Browse
     assert {url for url in asked if not url.startswith("data:")} == {report.as_uri()}
 
 
-def test_wide_tables_scroll_on_a_phone_and_keep_the_line_art_in_sight(
-    report: Path, chromium: Browser
+@pytest.mark.parametrize("table", ["Colorizations by method", "Near to illustrations"])
+def test_wide_tables_scroll_on_a_phone_and_keep_what_a_row_is_of_in_sight(
+    table: str, report: Path, chromium: Browser
 ) -> None:
     with chromium.new_context(viewport={"width": 390, "height": 844}) as context:
         page = context.new_page()
         page.goto(report.as_uri())
-        region = page.get_by_role("region", name="Colorizations by method")
+        region = page.get_by_role("region", name=table)
         first = region.locator("tbody th").first
         before = first.bounding_box()
         region.evaluate("element => element.scrollLeft = 200")

@@ -1,13 +1,17 @@
 """Archives: the same pictures as in a folder, and nothing that a stranger's archive should not hold."""
 
 import io
+import os
 import stat
 import tarfile
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from lacbench.errors import ImageError, InputError
@@ -154,3 +158,115 @@ def test_damage_is_told_of_the_entry(tmp_path: Path, folder: Path) -> None:
         entry.read_bytes()
     found, left = pictures(path).readable()
     assert len(found.paths) == 3 and left == (f"{path}:sub/0.bmp",)
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(tmp_path / "a.zip", "w") as archive,
+        pytest.warns(UserWarning, match="Duplicate name"),
+    ):
+        archive.writestr("a.png", b"x")
+        archive.writestr("a.png", b"y")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for _ in range(2):
+            archive.addfile(tarfile.TarInfo("a.png"))
+    for name in ("a.zip", "a.tar"):
+        with pytest.raises(InputError, match=r"'a\.png' that has the name of another"):
+            entries(tmp_path / name)
+
+
+def test_a_name_that_commands_the_terminal_is_refused(tmp_path: Path) -> None:
+    for path in (with_zip(tmp_path / "a.zip", "\x1b[2J.png"), with_tar(tmp_path / "a.tar", "\x1b[2J.png")):
+        with pytest.raises(InputError, match=r"entry '\\x1b\[2J\.png' that has a name with control char"):
+            entries(path)
+    entries(with_zip(tmp_path / "b.zip", "線画\u3000１.png"))
+
+
+def header(name: bytes, size: bytes, kind: bytes = b"0") -> bytes:
+    """A tar header of ours, with its checksum."""
+    made = bytearray(512)
+    for at, told in {
+        0: name,
+        100: b"0000644",
+        124: size,
+        148: b" " * 8,
+        156: kind,
+        257: b"ustar\x0000",
+    }.items():
+        made[at : at + len(told)] = told
+    made[148:156] = b"%06o\0 " % sum(made)
+    return bytes(made)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", [b"0", b"L", b"x", b"g", b"S"])
+@pytest.mark.parametrize("number", [-1, -512, -1024, 2**62, 2**80])
+def test_tar_headers_that_lie_of_sizes_are_refused(tmp_path: Path, kind: bytes, number: int) -> None:
+    size = (number % 256**12).to_bytes(12, "big") if number < 0 else b"\x80" + number.to_bytes(11, "big")
+    whole = header(b"b.png", b"00000000005") + b"hello".ljust(512, b"\0")
+    (tmp_path / "a.tar").write_bytes(whole + header(b"a.png", size, kind) + bytes(2048))
+    try:
+        found = entries(tmp_path / "a.tar")
+    except InputError as error:
+        assert "a.tar" in str(error)
+        return
+    assert number > 0
+    with pytest.raises(ImageError):
+        found[-1].read_bytes()
+
+
+def test_a_name_that_is_empty_is_no_crash(tmp_path: Path) -> None:
+    data = with_zip(tmp_path / "a.zip", "a").read_bytes()
+    at = data.index(b"PK\x01\x02")
+    changed = bytearray(data[: at + 46] + data[at + 47 :])
+    changed[at + 28] = 0  # the name's length in the directory
+    end = changed.index(b"PK\x05\x06")
+    changed[end + 12 : end + 16] = (end - at).to_bytes(4, "little")
+    (tmp_path / "a.zip").write_bytes(changed)
+    with pytest.raises(InputError, match="has no pictures, only other files"):
+        find(tmp_path / "a.zip")
+
+
+PACKED = io.BytesIO()
+with zipfile.ZipFile(PACKED, "w", zipfile.ZIP_DEFLATED) as made:
+    for number in range(3):
+        made.writestr(f"{number}.png", bytes(range(60)))
+TARRED = io.BytesIO()
+with tarfile.open(fileobj=TARRED, mode="w", format=tarfile.PAX_FORMAT) as made_tar:
+    for number in range(3):
+        long = tarfile.TarInfo("l" * 120 + f"/{number}é.png")
+        long.size = 40
+        made_tar.addfile(long, io.BytesIO(bytes(40)))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(
+    damage=st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6),
+    zip=st.booleans(),
+)
+def test_damaged_archives_are_refused_or_their_entries_are(
+    tmp_path: Path, damage: list[tuple[int, int]], zip: bool
+) -> None:
+    data = bytearray((PACKED if zip else TARRED).getvalue())
+    for place, value in damage:
+        data[place % len(data)] = value
+    path = tmp_path / ("a.zip" if zip else "a.tar")
+    path.write_bytes(data)
+    with suppress(InputError):
+        for entry in entries(path):
+            with suppress(ImageError):
+                entry.read_bytes()
+
+
+def test_pipes_and_devices_among_pictures_are_not_opened(tmp_path: Path, folder: Path) -> None:
+    (folder / "zero.png").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match=r"no files but pipes or devices \(zero\.png\); take them away"):
+        find(folder)
+    (folder / "zero.png").unlink()
+    os.mkfifo(folder / "pipe.png")
+    with pytest.raises(InputError, match=r"pipe\.png"):
+        find(folder)
+    (folder / "pipe.png").unlink()
+    (folder / "gone.png").symlink_to("nowhere")
+    with pytest.raises(InputError, match=r"gone\.png cannot be opened"):
+        find(folder)

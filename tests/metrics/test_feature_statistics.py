@@ -1,10 +1,12 @@
 """Statistics: equal to NumPy's, however the features come, and readable by pytorch-fid."""
 
+import io
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lacbench.errors import InputError
@@ -93,6 +95,16 @@ EYE = np.eye(3)
         ({"mu": np.full(3, np.nan), "sigma": EYE}, "not finite"),
         ({"mu": np.zeros(3), "sigma": EYE + np.triu(EYE[::-1], 1)}, "not symmetric"),
         ({"mu": np.array([None] * 3), "sigma": EYE}, r"expected pytorch-fid's \.npz"),
+        ({"mu": np.zeros(3), "sigma": -EYE}, "negative variance"),
+        ({"mu": np.full(3, 1e200), "sigma": EYE}, "not finite"),
+        ({"mu": np.zeros(3) + 1j, "sigma": EYE}, "values of type complex128"),
+        ({"mu": np.array(["1", "2", "3"]), "sigma": EYE}, "values of type <U1"),
+        ({"mu": np.zeros(3), "sigma": EYE, "n": 1}, "an n of 1, not of 2 or more"),
+        ({"mu": np.zeros(3), "sigma": EYE, "n": -4}, "an n of -4"),
+        ({"mu": np.zeros(3), "sigma": EYE, "n": np.inf}, "an n of inf"),
+        ({"mu": np.zeros(3), "sigma": EYE, "n": [3, 4]}, r"an n of \[3 4\]"),
+        ({"mu": np.zeros(3), "sigma": EYE, "protocol": "\x1b[31m"}, "a protocol that is no name"),
+        ({"mu": np.zeros(3), "sigma": EYE, "protocol": ["a", "b"]}, "a protocol that is no name"),
     ],
 )
 def test_statistics_that_are_none_are_refused_by_name(
@@ -107,6 +119,28 @@ def test_statistics_that_are_none_are_refused_by_name(
 def test_files_that_are_no_archive_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "s.npz").write_bytes(data)
     with pytest.raises(InputError, match=r"expected pytorch-fid's \.npz"):
+        FeatureStatistics.load(tmp_path / "s.npz")
+
+
+def test_a_bomb_is_refused_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lacbench.metrics.statistics.MOST", 100)
+    np.savez_compressed(tmp_path / "s.npz", mu=np.zeros(3), sigma=np.zeros((101, 101)))
+    with pytest.raises(InputError, match=r"sigma\.npy of 81,736 bytes: more than 100 dimensions"):
+        FeatureStatistics.load(tmp_path / "s.npz")
+
+
+NPZ = io.BytesIO()
+np.savez_compressed(NPZ, mu=np.zeros(3), sigma=np.eye(3), n=np.asarray(7), protocol=np.asarray("clean"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6))
+def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, damage: list[tuple[int, int]]) -> None:
+    data = bytearray(NPZ.getvalue())
+    for place, value in damage:
+        data[place % len(data)] = value
+    (tmp_path / "s.npz").write_bytes(data)
+    with suppress(InputError):
         FeatureStatistics.load(tmp_path / "s.npz")
 
 

@@ -139,6 +139,15 @@ def test_unlike_or_impossible_statistics_are_refused() -> None:
         frechet_distance(impossible, impossible)
 
 
+def test_a_few_pictures_do_not_hide_that_a_covariance_is_none() -> None:
+    few = FeatureStatistics.from_features(np.random.default_rng(0).normal(size=(4, 6)))
+    indefinite = np.eye(6)
+    indefinite[0, 1] = indefinite[1, 0] = 9.0
+    assert few.rows is not None
+    with pytest.raises(InputError, match="no covariance: expected no negative eigenvalue, got -"):
+        frechet_distance(few, FeatureStatistics(9, np.zeros(6), indefinite))
+
+
 def test_influence_is_the_derivative() -> None:
     """Adding a little weight to one picture moves the distance by that weight times its influence."""
     n, dimensions = 2000, 3

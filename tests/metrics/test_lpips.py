@@ -9,6 +9,7 @@ from torch.nn import functional
 from lacbench import originals, weights
 from lacbench.errors import FetchError
 from lacbench.metrics.lpips import LINEAR, SCALE, SHIFT, Lpips
+from lacbench.pretrained import WEIGHTS, Weights
 
 from given import Given
 from pictures_alike import alike
@@ -17,7 +18,7 @@ CHANNELS = (64, 192, 384, 256, 256)
 
 
 def keep(name: str, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    weights.fetch(weights.Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
+    weights.fetch(Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
     return state
 
 
@@ -79,7 +80,7 @@ def test_lpips_is_that_of_its_authors_package(network: str, expected: float) -> 
     """Noted once: `lpips` 0.1.4, version 0.1, with these weights in its own networks."""
     try:
         for name in (network, LINEAR[network]):
-            assert weights.fetch(name).stat().st_size == weights.WEIGHTS[name].size
+            assert weights.fetch(name).stat().st_size == WEIGHTS[name].size
     except FetchError as error:
         pytest.skip(f"no way to the pretrained weights from here: {error}")
     assert Lpips(network).distance(*alike(192, 176)) == pytest.approx(expected, abs=1e-5)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ from lacbench.metrics.frechet import standard_error
 from lacbench.metrics.networks import ENGINES, fid_inception, start
 from lacbench.metrics.protocols import PROTOCOLS, find_protocol, prepare_alacgan, prepare_clean
 from lacbench.metrics.sources import Pictures, find
-from lacbench.metrics.statistics import FeatureStatistics, merge
+from lacbench.metrics.statistics import FeatureStatistics, merge, same_protocol
+from lacbench.pretrained import Weights
 
 from given import Given
 
@@ -111,7 +113,7 @@ def test_alacgans_network_is_torchvisions(tmp_path: Path) -> None:
 
 def test_alacgan_takes_two_passes_and_three_repeats(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
-    entry = weights.Weights("inception-imagenet", "tests", "CC0-1.0", "none", 0, (Given(imagenet_state()),))
+    entry = Weights("inception-imagenet", "tests", "CC0-1.0", "none", 0, (Given(imagenet_state()),))
     weights.fetch(entry)
     a, b = draw(tmp_path / "a", 3, seed=1), draw(tmp_path / "b", 3, seed=2)
     result = fid(a, b, protocol="alacgan2018")
@@ -120,6 +122,14 @@ def test_alacgan_takes_two_passes_and_three_repeats(tmp_path: Path, monkeypatch:
     assert result.value == pytest.approx(np.mean(result.repeats.values))
     assert result.as_json()["repeats"] == result.repeats.as_json()
     assert fid(a, b, protocol="alacgan2018") == result
+    words = ["fid", str(a), str(b), "--protocol", "alacgan2018", "--json", "--repeats"]
+    two, one = (json.loads(CliRunner().invoke(main, [*words, n]).stdout) for n in ("2", "1"))
+    assert tuple(two["repeats"]["values"]) == result.repeats.values[:2] and "repeats" not in one
+    assert one["value"] == result.repeats.values[0]
+    with pytest.raises(
+        InputError, match="2 repeats by clean: expected one or more, by a protocol that draws"
+    ):
+        fid(a, b, protocol="clean", repeats=2)
     pictures = find(a)
     assert isinstance(pictures, Pictures)
     features = cached_features(pictures, protocol=PROTOCOLS["alacgan2018"])
@@ -247,6 +257,25 @@ def test_engines_that_cannot_be_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         start(fid_inception, {}, engine="onnxruntime")
 
 
+def test_less_precision_is_another_protocol(tmp_path: Path, random_cache: Path) -> None:
+    folders = draw(tmp_path / "a", 3, seed=1), draw(tmp_path / "b", 3, seed=2)
+    exact, rounded = (fid(*folders, protocol=name) for name in ("pytorch-fid", "pytorch-fid+bf16"))
+    assert rounded.protocol == "pytorch-fid+bf16" != exact.protocol
+    assert rounded.value == pytest.approx(exact.value, rel=0.5) and rounded.value != exact.value
+    a, b = (
+        cached_features(find(folders[0]), protocol=PROTOCOLS[name])
+        for name in ("pytorch-fid", "pytorch-fid+bf16")
+    )
+    off = np.abs(a - b).max() / np.abs(a).max()
+    assert 1e-4 < off < 0.3  # bf16 keeps 8 of 24 bits
+    with pytest.raises(InputError, match="do not compare; take both by one"):
+        same_protocol(exact.protocol, rounded.protocol)
+    with pytest.raises(InputError, match="TF32 is for CUDA devices, not for cpu"):
+        fid(*folders, protocol="pytorch-fid+tf32")
+    with pytest.raises(InputError, match="in float32 only"):
+        fid(*folders, protocol="pytorch-fid+bf16", engine="onnxruntime")
+
+
 MEMORY = """
 import resource, sys
 from pathlib import Path
@@ -286,11 +315,12 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
 def test_statistics_of_many_pictures_are_kept(
     tmp_path: Path, random_cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lacbench.metrics.fid.DIMENSIONS", 2)
     pictures = find(draw(tmp_path / "a", 3, seed=7))
-    way = _Way(PROTOCOLS["clean"], "torch", "cpu", None)
+    features = cached_features(pictures, protocol=PROTOCOLS["clean"])
+    two = replace(PROTOCOLS["clean"], dimensions=2)  # three pictures are many then
+    way = _Way(two, "torch", "cpu", None)
     before = set(random_cache.glob("statistics/*"))
-    made = way.statistics(pictures)
+    made = way.statistics(pictures, features=features)
     (file,) = set(random_cache.glob("statistics/*")) - before
     with monkeypatch.context() as patch:
         patch.setattr("lacbench.metrics.fid.cached_features", None)
@@ -300,5 +330,6 @@ def test_statistics_of_many_pictures_are_kept(
     np.testing.assert_array_equal(kept.covariance, made.covariance)
     whole = file.read_bytes()
     file.write_bytes(whole[:5000] + bytes(8) + whole[5008:])
-    np.testing.assert_array_equal(way.statistics(pictures).covariance, made.covariance)
+    again = way.statistics(pictures, features=features)
+    np.testing.assert_array_equal(again.covariance, made.covariance)
     assert len(file.read_bytes()) == len(whole)

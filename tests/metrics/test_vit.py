@@ -1,6 +1,7 @@
 """DINOv2 and CLIP from small made-up weights of their layouts, against torch's own transformer layers."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,19 @@ from torch import Tensor, nn
 
 from lacbench import weights
 from lacbench.errors import InputError, IntegrityError
-from lacbench.metrics.vit import (
-    _positions,
-    clip,
-    clip_features,
-    dinov2,
-    dinov2_features,
-    prepare_clip,
-    prepare_dinov2,
-)
+from lacbench.images import read, write_png
+from lacbench.metrics.features import Extractor, cached_features
+from lacbench.metrics.fid import fid
+from lacbench.metrics.frechet import frechet_distance
+from lacbench.metrics.mmd import cmmd
+from lacbench.metrics.protocols import CLIP, DINOV2, FeatureProtocol
+from lacbench.metrics.registry import METRICS
+from lacbench.metrics.sources import Pictures, find
+from lacbench.metrics.statistics import FeatureStatistics
+from lacbench.metrics.vit import _positions, clip, dinov2, prepare_clip, prepare_dinov2
 from lacbench.originals import read_clip, read_dinov2
+from lacbench.pretrained import Weights
+from lacbench.scorecard import score
 
 from given import Given
 
@@ -219,31 +223,78 @@ def folder(path: Path, n: int) -> list[Path]:
     return sorted(path.iterdir())
 
 
-def test_features_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, FeatureProtocol]:
+    """Both protocols by small weights of the same layouts, which the cache folder holds."""
     monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
-    paths = folder(tmp_path / "pictures", 3)
     halves = {name: tensor.half() for name, tensor in clip_state(side=24).items()}
-    for name, state, take, width in (
-        ("dinov2-vitl14", dinov2_state(side=37), dinov2_features, WIDTH),
-        ("clip-vitl14-336", halves, clip_features, 24),
+    for name, state in (("dinov2-vitl14", dinov2_state(side=37)), ("clip-vitl14-336", halves)):
+        weights.fetch(Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
+    return {"dinov2": replace(DINOV2, dimensions=WIDTH), "clip": replace(CLIP, dimensions=24)}
+
+
+def test_features_of_files(tmp_path: Path, small: dict[str, FeatureProtocol]) -> None:
+    paths = folder(tmp_path / "pictures", 3)
+    for protocol in small.values():
+        extractor = Extractor(weights.load(protocol.weights), protocol=protocol)
+        got = extractor.features(paths)
+        assert got.shape == (3, protocol.dimensions) and got.dtype == np.float32
+        np.testing.assert_allclose(extractor.features(paths[::-1]), got[::-1], atol=1e-5)
+        pictures = Pictures.of(paths)
+        kept = cached_features(pictures, protocol=protocol)
+        np.testing.assert_array_equal(kept, extractor.features(pictures.paths))
+    state = weights.load("dinov2-vitl14")
+    prepared = torch.stack([prepare_dinov2(np.asarray(Image.open(path))) for path in paths])
+    expected = dinov2(state, prepared).numpy()
+    got = Extractor(state, protocol=small["dinov2"]).features(paths)
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_engine_onnxruntime_is_for_inceptions(small: dict[str, FeatureProtocol]) -> None:
+    with pytest.raises(
+        InputError, match="onnxruntime runs the Inceptions in float32 only; use --engine torch"
     ):
-        weights.fetch(weights.Weights(name, "tests", "CC0-1.0", "none", 0, (Given(state),)))
-        got = take(paths)
-        assert got.shape == (3, width) and got.dtype == np.float32
-        np.testing.assert_allclose(take(paths[::-1]), got[::-1], atol=1e-5)
-    broken = tmp_path / "broken.png"
-    broken.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"1 of 4 pictures cannot be read: .*broken\.png"):
-        dinov2_features([*paths, broken])
-    with pytest.raises(InputError, match="no pictures at all"):
-        dinov2_features([])
+        Extractor({}, protocol=DINOV2, engine="onnxruntime")
+
+
+def test_a_frechet_distance_on_dinov2_is_fids_with_other_features(
+    tmp_path: Path, small: dict[str, FeatureProtocol]
+) -> None:
+    paths = [Pictures.of(folder(tmp_path / name, n)).paths for name, n in (("a", 4), ("b", 6))]
+    result = fid(tmp_path / "a", tmp_path / "b", protocol=small["dinov2"], infinity=False)
+    extractor = Extractor(weights.load("dinov2-vitl14"), protocol=small["dinov2"])
+    a, b = (FeatureStatistics.from_features(extractor.features(side)) for side in paths)
+    assert (result.metric, result.protocol) == ("fd-dinov2", "dinov2")
+    assert result.value == pytest.approx(frechet_distance(a, b), rel=1e-9)
+    assert result.standard_error is not None and result.standard_error > 0
+    assert result.weights_sha256 == weights.digest("dinov2-vitl14")
+    assert f"fewer than the {WIDTH} features" in result.warning
+
+
+def test_scores_by_vision_transformers_are_taken_when_asked_for(
+    data: tuple, tmp_path: Path, small: dict[str, FeatureProtocol], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = data[0]
+    for lineart in dataset.linearts:
+        write_png(tmp_path / f"out/{lineart.record.sha256}.png", read(dataset.file(lineart)))
+    monkeypatch.setattr("lacbench.metrics.registry.DINOV2", small["dinov2"])
+    monkeypatch.setattr("lacbench.metrics.registry.CLIP", small["clip"])
+    card = score(tmp_path / "out", dataset, metrics=["fd-dinov2", "cmmd"])
+    told = card.metrics["fd-dinov2"]
+    assert (told["protocol"], told["n"], told["better"]) == ("dinov2/on-white", (5, 12), "lower")
+    sides = [find(tmp_path / "out"), find(dataset)]
+    a, b = (cached_features(side, protocol=small["clip"]) for side in sides)
+    assert card.metrics["cmmd"]["value"] == cmmd(a, b).value > 0
+    assert card.metrics["cmmd"]["weights_sha256"] == weights.digest("clip-vitl14-336")
+    assert not METRICS["fd-dinov2"].usual and not METRICS["cmmd"].usual
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device here")
-def test_a_gpu_gives_the_features_of_the_cpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LACBENCH_CACHE", str(tmp_path / "cache"))
-    paths, state = folder(tmp_path / "pictures", 3), dinov2_state(side=37)
-    weights.fetch(weights.Weights("dinov2-vitl14", "tests", "CC0-1.0", "none", 0, (Given(state),)))
-    on_gpu = dinov2_features(paths, device="cuda")
-    np.testing.assert_allclose(on_gpu, dinov2_features(paths), rtol=1e-4, atol=1e-4)
+def test_a_gpu_gives_the_features_of_the_cpu(tmp_path: Path, small: dict[str, FeatureProtocol]) -> None:
+    paths, state = folder(tmp_path / "pictures", 3), weights.load("dinov2-vitl14")
+    on_gpu, on_cpu = (
+        Extractor(state, protocol=small["dinov2"], device=device).features(paths)
+        for device in ("cuda", "cpu")
+    )
+    np.testing.assert_allclose(on_gpu, on_cpu, rtol=1e-4, atol=1e-4)
