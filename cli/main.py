@@ -13,6 +13,7 @@ from lacbench.cli.colorize import colorize
 from lacbench.cli.demo import demo
 from lacbench.cli.explore import explore
 from lacbench.cli.export import export
+from lacbench.cli.export_dataset import export_dataset
 from lacbench.cli.fid import fid
 from lacbench.cli.hints import hints
 from lacbench.cli.leaderboard import leaderboard
@@ -21,6 +22,8 @@ from lacbench.cli.mos import mos
 from lacbench.cli.pairs import pairs
 from lacbench.cli.prepare import prepare
 from lacbench.cli.prune import prune
+from lacbench.cli.publish import publish
+from lacbench.cli.rebuild import rebuild
 from lacbench.cli.recipe import recipe
 from lacbench.cli.report import report
 from lacbench.cli.score import score
@@ -68,7 +71,7 @@ def main() -> None:
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
     train_features, train, colorize, export, submission, fid, score, scorecard,
-    leaderboard, mos, significance, report,
+    leaderboard, mos, significance, report, publish, rebuild, export_dataset,
 )  # fmt: skip
 for command in COMMANDS:
     main.add_command(command)

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ValidationError
 
 from lacbench.errors import ImageError
-from lacbench.files import output_errors, write_bytes, write_json, write_text
+from lacbench.files import json_bytes, output_errors, write_bytes
 from lacbench.hashing import ALGORITHM
 from lacbench.histogram import draw_histogram
 from lacbench.images import Array, contact_sheet, encode_jpeg, read, thumbnail
@@ -55,6 +55,16 @@ def write_card(dataset: Dataset, left_out: dict[str, str], asked: Sequence[Asked
         left_out: why which source was left out.
         asked: what was asked of which host, by all runs.
     """
+    files = draw_card(dataset, left_out, asked)
+    _clear(dataset.folder / FOLDER)
+    for path, data in files.items():
+        write_bytes(dataset.folder / path, data)
+
+
+def draw_card(
+    dataset: Dataset, left_out: dict[str, str], asked: Sequence[Asked], *, sheets: bool = True
+) -> dict[str, bytes]:
+    """The card's files by their paths; `sheets`: with the contact sheets, which show pictures."""
     facts = {
         "name": dataset.name,
         "digest": dataset.digest,
@@ -67,12 +77,11 @@ def write_card(dataset: Dataset, left_out: dict[str, str], asked: Sequence[Asked
         "sources_left_out": left_out,
         "asked": [asdict(host) for host in asked],
     }
-    pictures = {**_histograms(dataset), **_kept_sheets(dataset), **_dropped_sheets(dataset)}
-    _clear(dataset.folder / FOLDER)
-    for name, data in pictures.items():
-        write_bytes(dataset.folder / FOLDER / name, data)
-    write_json(dataset.folder / "card.json", facts)
-    write_text(dataset.folder / "card.md", _page(facts, list(pictures)))
+    pictures = _histograms(dataset)
+    if sheets:
+        pictures |= {**_kept_sheets(dataset), **_dropped_sheets(dataset)}
+    files = {f"{FOLDER}/{name}": data for name, data in pictures.items()}
+    return {**files, "card.json": json_bytes(facts), "card.md": _page(facts, list(pictures)).encode()}
 
 
 def _clear(folder: Path) -> None:
@@ -190,21 +199,21 @@ def _page(facts: dict[str, Any], pictures: list[str]) -> str:
         for asked in facts["asked"]
     ]
     sections = [
-        f"# {_plain(facts['name'])}\n\nDigest `{facts['digest']}`. Hashes: {facts['hashes']}. "
+        f"# {plain(facts['name'])}\n\nDigest `{facts['digest']}`. Hashes: {facts['hashes']}. "
         f"{facts['candidates']:,} candidates, each with one verdict in `ledger.parquet`.",
-        _table("Pictures", facts["pictures"]),
+        table("Pictures", facts["pictures"]),
         _pictures("kept-", pictures),
         "## Sizes and colours",
         _pictures("sides-", pictures) + "\n" + _pictures("colours-", pictures),
-        _table("Origins and rights", facts["rights"]),
-        _table("Ratings", facts["ratings"]),
-        _table("Left out", dropped),
+        table("Origins and rights", facts["rights"]),
+        table("Ratings", facts["ratings"]),
+        table("Left out", dropped),
         *(f"### {r}\n\n{image}" for r in facts["dropped"] if (image := _pictures(f"dropped-{r}.", pictures))),
         "## What was asked of whom\n\n"
-        + ("\n".join(f"- {_plain(line)}" for line in told) or "Nobody was asked."),
+        + ("\n".join(f"- {plain(line)}" for line in told) or "Nobody was asked."),
     ]
     if facts["sources_left_out"]:
-        lines = (f"- {_plain(f'{source}: {why}')}" for source, why in facts["sources_left_out"].items())
+        lines = (f"- {plain(f'{source}: {why}')}" for source, why in facts["sources_left_out"].items())
         sections.append("## Sources left out\n\n" + "\n".join(lines))
     sections.append(
         "## Make it again\n\n`lacbench build-dataset recipe.toml -o FOLDER` with the recipe beside this "
@@ -219,13 +228,14 @@ def _pictures(start: str, names: list[str]) -> str:
     return "\n".join(f"![{name.rpartition('.')[0]}]({FOLDER}/{name})" for name in shown)
 
 
-def _table(title: str, rows: list[dict[str, Any]]) -> str:
+def table(title: str, rows: list[dict[str, Any]]) -> str:
+    """Rows of one form as a section of Markdown."""
     header = list(rows[0]) if rows else ["none"]
     cells = [header, ["---"] * len(header), *(row.values() for row in rows)]
-    return f"## {title}\n\n" + "\n".join("| " + " | ".join(_plain(c) for c in row) + " |" for row in cells)
+    return f"## {title}\n\n" + "\n".join("| " + " | ".join(plain(c) for c in row) + " |" for row in cells)
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
     """Text that Markdown shows as it stands, on one line: sources and recipes are strangers'.
 
     Nothing in it becomes an image, a link (bare addresses included), markup, or the end of a table's cell.

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -155,7 +156,12 @@ def _drawn_box(lineart: Array) -> tuple[float, float, float, float]:
 
 def save_hints(path: Path, hints: Hints) -> None:
     """Write hints as JSON: {sha256: [[x, y, [r, g, b]], …]}; atomically."""
-    write_json(path, {key: [[h.x, h.y, list(h.color)] for h in value] for key, value in hints.items()})
+    write_json(path, hints_json(hints))
+
+
+def hints_json(hints: Hints) -> dict[str, list[list[Any]]]:
+    """Hints as they are written."""
+    return {key: [[h.x, h.y, list(h.color)] for h in value] for key, value in hints.items()}
 
 
 def load_hints(path: Path) -> dict[str, tuple[Hint, ...]]:

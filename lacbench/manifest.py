@@ -138,11 +138,18 @@ def load_dataset(folder: Path) -> Dataset:
         raise InputError(
             f"{folder} is no data set: {missing[0]}.parquet is missing; make one: lacbench build-dataset"
         )
-    order = {name: _load_members(folder / f"{name}.parquet") for name in SETS}
+    order = {name: load_members(folder / f"{name}.parquet") for name in SETS}
     ledger = LedgerFile(folder / "ledger.parquet")
     recipe = folder / "recipe.toml"
     text = recipe.read_text("utf-8", errors="replace") if recipe.is_file() else ""
     return Dataset(folder, digest(**order), **order, ledger=ledger, recipe=text)
+
+
+def load_members(path: Path) -> tuple[Member, ...]:
+    """Read one set's manifest. Raises InputError for what is no manifest of ours."""
+    members = tuple(_member(row) for row in _whole_rows(path, MEMBERS, optional="score"))
+    _check(path, MEMBER_FORM)
+    return members
 
 
 def digest(illustrations: Sequence[Member], linearts: Sequence[Member]) -> str:
@@ -281,12 +288,6 @@ def _check(path: Path, patterns: dict[str, str]) -> None:
                         )
     except (pa.ArrowException, OSError) as error:
         raise InputError(f"{path} is no manifest: {error}; build the data set again") from error
-
-
-def _load_members(path: Path) -> tuple[Member, ...]:
-    members = tuple(_member(row) for row in _whole_rows(path, MEMBERS, optional="score"))
-    _check(path, MEMBER_FORM)
-    return members
 
 
 def _candidate_row(candidate: Candidate) -> dict[str, Any]:

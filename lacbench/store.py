@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lacbench import hashing
 from lacbench.borders import border
-from lacbench.errors import ImageError
+from lacbench.errors import ImageError, IntegrityError
 from lacbench.files import md5_bytes, sha256_bytes, write_bytes
 from lacbench.images import (
     SUFFIXES,
@@ -47,6 +47,17 @@ def prepared(data: bytes, name: str) -> tuple[bytes, str]:
     if looks_like_svg(data):
         data = render_svg(data, SVG_SIZE, name)
     return data, identify(data, name)[0]
+
+
+def read_stored(folder: Path, sha256: str, path: str) -> bytes:
+    """A stored picture's bytes. Raises IntegrityError where they are not those that its id says."""
+    data = read_bytes(folder / path)
+    if sha256_bytes(data) != sha256:
+        raise IntegrityError(
+            f"{folder / path} has other bytes than its name says; `lacbench verify {folder}` names all that "
+            "differ"
+        )
+    return data
 
 
 def read_prepared(file: Path) -> Array:

@@ -11,6 +11,7 @@ from lacbench.sources.gelbooru import Gelbooru
 from lacbench.sources.moebooru import Moebooru
 from lacbench.sources.packages import Packages
 from lacbench.sources.urls import Urls
+from lacbench.sources.webdataset import WebDataset
 
 __all__ = ["Page", "Source", "Visit", "kinds", "open_kind"]
 
@@ -22,6 +23,7 @@ _OWN: dict[str, type[Source]] = {
     "moebooru": Moebooru,
     "packages": Packages,
     "urls": Urls,
+    "webdataset": WebDataset,
 }
 
 GROUP = "lacbench.sources"

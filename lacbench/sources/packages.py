@@ -60,6 +60,8 @@ class Packages(Globbed):
     """The package client that fetches."""
     packages: tuple[str, ...] = Field(min_length=1)
     """Names; `a | b` takes the first that the client knows."""
+    versions: dict[str, str] = Field(default={})
+    """Exact versions by package name; of others the client's latest is taken."""
 
     @field_validator("packages")
     @classmethod
@@ -68,6 +70,14 @@ class Packages(Globbed):
             if not re.fullmatch(r"(@[\w-][\w.-]*/)?[A-Za-z0-9][\w.+-]*", name):
                 raise ValueError(f"{name!r} is no package name")
         return packages
+
+    @field_validator("versions")
+    @classmethod
+    def _exact(cls, versions: dict[str, str]) -> dict[str, str]:
+        for version in versions.values():
+            if not re.fullmatch(r"(\d+:)?[0-9A-Za-z][\w.+~-]*", version):
+                raise ValueError(f"{version!r} is no version of a package")
+        return versions
 
     def pages(self, cursor: str, visit: Visit) -> Iterator[Page]:
         """Offer the packages' pictures, all on one page."""
@@ -92,18 +102,25 @@ class Packages(Globbed):
         globs = list(self.illustrations + self.linearts + LICENSES)
         for name in names:
             done = read_json(work / f"{_file_name(name)}.json")
-            if done and done["globs"] == globs and (work / _file_name(name)).is_dir():
+            wanted = self.versions.get(name, done and done["version"])
+            if (
+                done
+                and (done["globs"], done["version"]) == (globs, wanted)
+                and (work / _file_name(name)).is_dir()
+            ):
                 return Package(name, done["version"], work / _file_name(name))
         _check_room(make_folder(state))
         for leftover in work.glob(f"{TEMPORARY}*"):  # of a killed run
             shutil.rmtree(leftover, ignore_errors=True)
         client: Client = {"apt": Apt, "npm": Npm}[self.client](state / ".clients")
-        name = client.known(names)
+        exact = {client.exact(name, self.versions.get(name, "")): name for name in names}
+        asked_for = client.known(list(exact))
+        name = exact[asked_for]
         with (
             output_errors(make_folder(work)),
             tempfile.TemporaryDirectory(dir=work, prefix=TEMPORARY) as folder,
         ):
-            archive, version = client.download(name, Path(folder))
+            archive, version = client.download(asked_for, Path(folder))
             with client.open(archive) as stream:
                 unpack(stream, Path(folder) / "tree", globs)
             unpacked = work / _file_name(name)
@@ -118,11 +135,17 @@ class Client:
 
     program: str
     """Its command."""
+    versioned: str
+    """What parts a package's name from its version, where one is asked for."""
 
     def __init__(self, state: Path) -> None:
         self.state = state
         if shutil.which(self.program) is None:
             raise MissingError(f"{self.program} is not on this machine; install it to have its packages")
+
+    def exact(self, name: str, version: str) -> str:
+        """How the client is asked for a package of a version; empty: the latest."""
+        return f"{name}{self.versioned}{version}" if version else name
 
     def known(self, names: list[str]) -> str:
         """The first of the names that the registry has; FetchError names them all."""
@@ -159,6 +182,7 @@ class Apt(Client):
     """Debian's client, with lists and cache of its own, so that it needs neither root nor an update."""
 
     program = "apt-get"
+    versioned = "="
 
     def known(self, names: list[str]) -> str:
         """The first of the names that the lists have; the lists are fetched once."""
@@ -217,6 +241,7 @@ class Npm(Client):
     """npm's client; `npm pack` fetches an archive and runs none of its scripts."""
 
     program = "npm"
+    versioned = "@"
 
     def known(self, names: list[str]) -> str:
         """The first of the names that the registry has."""

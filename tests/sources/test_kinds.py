@@ -58,7 +58,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str]
 
 
 def test_our_own_kinds() -> None:
-    assert kinds() == ["danbooru", "dump", "folder", "gelbooru", "moebooru", "packages", "urls"]
+    assert kinds() == ["danbooru", "dump", "folder", "gelbooru", "moebooru", "packages", "urls", "webdataset"]
     assert all(open_kind(kind).model_fields["kind"].annotation.__args__ == (kind,) for kind in kinds())
 
 
