@@ -14,9 +14,9 @@ from typing import Any
 
 import streamlit as st
 
+from lacbench.dashboards import kept
 from lacbench.errors import LacbenchError, StudyError
 from lacbench.study.answers import Progress
-from lacbench.study.attempts import Attempts
 from lacbench.study.drawing import Plot
 from lacbench.study.folder import Study
 from lacbench.study.report import Findings, embedded, find, page_of
@@ -29,9 +29,6 @@ EVERY = 5
 DONE = {"close": "closed", "reopen": "opened again", "peek": "looked at early"}
 """What the organiser did, in words."""
 
-opened = st.cache_resource(show_spinner=False)(Study.open)
-attempts = st.cache_resource(show_spinner=False)(Attempts)
-
 
 def show_page(folder: Path) -> None:
     """The whole page, for those who have the secret."""
@@ -39,7 +36,7 @@ def show_page(folder: Path) -> None:
     if not admitted():
         return
     try:
-        study = opened(folder)
+        study = kept.opened(folder)
         st.title(study.name)
         show_progress(study)
         show_results(study)
@@ -68,7 +65,7 @@ def admitted() -> bool:
 
 def is_secret(given: str, address: str) -> bool:
     """Whether it is the secret; who tried too many wrong ones is refused unheard, for a while."""
-    secret, tries = os.environ.get(SECRET, ""), attempts()
+    secret, tries = os.environ.get(SECRET, ""), kept.attempts
     if not secret or not tries.allowed(address):
         return False
     if hmac.compare_digest(given.encode(), secret.encode()):

@@ -32,6 +32,8 @@ SETTINGS = {
     "theme.textColor": "#000000",
     "ui.hideTopBar": "true",
     "server.enableXsrfProtection": "true",
+    "server.maxWidgetStateSize": "1",  # megabytes; an answer has less than one thousandth
+    "server.maxUploadSize": "1",  # whoever has the page open may, though nothing asks for it
     "runner.postScriptGC": "false",  # a full collection after each rating would make every rater wait
 }
 

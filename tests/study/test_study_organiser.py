@@ -16,7 +16,8 @@ from streamlit.testing.v1 import AppTest
 import lacbench.dashboards.organiser as organiser
 from lacbench.cli import streamlit as starting
 from lacbench.cli.main import main
-from lacbench.study.attempts import EACH
+from lacbench.dashboards import kept
+from lacbench.study.attempts import EACH, Attempts
 from lacbench.study.session import Study
 from lacbench.study.sources import load_source
 
@@ -42,9 +43,9 @@ def closed(tmp_path: Path) -> Study:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("LACBENCH_MOS_SECRET", KEY)
     monkeypatch.setattr(ContextProxy, "ip_address", "192.0.2.7")  # of AppTest's own it is another each time
-    st.cache_resource.clear()
+    monkeypatch.setattr(kept, "attempts", Attempts())
     yield
-    st.cache_resource.clear()
+    kept.opened.cache_clear()
 
 
 def page(study: Study, monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> AppTest:
@@ -85,10 +86,11 @@ def test_without_a_secret_nobody_comes_in(opened: Study, monkeypatch: pytest.Mon
 
 def test_who_tries_many_secrets_waits(opened: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(organiser.attempts(), "_clock", lambda: now)  # no allowance comes back meanwhile
+    monkeypatch.setattr(kept.attempts, "_clock", lambda: now)  # no allowance comes back meanwhile
     before = page(opened, monkeypatch)
     for number in range(EACH):
         assert page(opened, monkeypatch, f"wrong-{number}").error
+    st.cache_resource.clear()  # any visitor can have Streamlit do that
     refused = page(opened, monkeypatch)
     assert refused.error and not refused.dataframe
     assert not before.run().error, "who is in stays in"
