@@ -136,8 +136,8 @@ class Visit:
             return self.told_of(self.sitting, trial)
         except OtherTabError:
             return {"page": "text"} | ELSEWHERE
-        except StudyError as error:
-            return refused(error)
+        except StudyError:  # the database's, or of a picture; its words are for the organiser
+            return {"page": "text"} | BROKEN
 
     def told_of(self, sitting: Sitting, trial: Trial) -> dict[str, Any]:
         """A trial and those after it, with what their answers are called."""
