@@ -145,8 +145,8 @@ class Design(_Table):
             raise ValueError('`shown` and `comparisons` belong to mode = "pairwise"')
         if bad := [name for name in self.methods if not _is_method(name)]:
             raise ValueError(
-                f"{bad[0]!r} is no method's name: expected 1 to 100 characters, no colon or control character "
-                "among them, and none of =, +, - and @ before them, which make spreadsheets calculate"
+                f"{bad[0]!r} is no method's name: expected 1 to 100 characters, no colon or control one "
+                "among them, and none of = + - @ at the beginning, which makes spreadsheets calculate"
             )
         if not is_one_line(self.name):
             raise ValueError(f"the name {self.name!r} has control characters or line feeds; expected none")

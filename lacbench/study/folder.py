@@ -62,8 +62,8 @@ class Study:
         design = load_design(folder / FILE)
         if told["file_digest"] != sha256_bytes(design.text.encode()):
             raise StudyError(
-                f"{folder / FILE} is not the study file that this study was made of; put it back as it was, since "
-                "it says what was stated beforehand; for another design create another study"
+                f"{folder / FILE} is not the study file that this study was made of, and states the "
+                "design beforehand; put it back as it was, or create another study"
             )
         url = os.environ.get(DATABASE, "") or design.database
         if not url and not (folder / RATINGS).is_file():
