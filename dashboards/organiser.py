@@ -7,6 +7,7 @@ is recorded. It is another server than the raters', and it opens with a secret o
 import hmac
 import html
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,12 +38,17 @@ def show_page(folder: Path) -> None:
         return
     try:
         study = kept.opened(folder)
-        st.title(study.name)
+        st.title(plain(study.name))
         show_progress(study)
         show_results(study)
         show_events(study)
     except LacbenchError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit shows as it is: a method may be called *new* or $x$, a study may name a picture."""
+    return re.sub(r"([\\`*_\[\]()#!$~:<>|&])", r"\\\1", text)
 
 
 def admitted() -> bool:
@@ -157,9 +163,9 @@ def show_findings(source: Source) -> None:
     try:
         found = found_in(source, ours)
     except StudyError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
-    st.info(found.verdict)
+    st.info(plain(found.verdict))
     for plot in found.plots:
         show_plot(plot)
     st.download_button("The whole report", page_of(found), "mos.html", "text/html")

@@ -141,6 +141,8 @@ class Design(_Table):
             )
         if spec.mode == "pairwise" and self.gold:
             raise ValueError("gold pictures are scored; expected none in pairwise mode")
+        if spec.mode == "pairwise" and self.screening.rule != "none":
+            raise ValueError("screening rules are of scores; expected none in pairwise mode")
         if spec.mode == "rating" and spec.model_fields_set & {"shown", "comparisons"}:
             raise ValueError('`shown` and `comparisons` belong to mode = "pairwise"')
         if bad := [name for name in self.methods if not _is_method(name)]:

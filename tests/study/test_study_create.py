@@ -385,11 +385,14 @@ def test_the_study_file_that_the_docs_show_holds() -> None:
     assert design.told.split("\n\n")[1] == "Go by your first impression."
 
 
-def test_gold_is_for_scores() -> None:
+def test_gold_and_screening_are_for_scores() -> None:
     gold = "[[gold]]\nitem = 'abcdef'\npicture = 'x'\nexpected = [1]\n[methods]"
     text = GOOD.replace("[methods]", gold).replace("raters = 2", 'raters = 2\nmode = "pairwise"')
-    with pytest.raises(StudyError, match="expected none in pairwise mode"):
+    with pytest.raises(StudyError, match="gold pictures are scored; expected none in pairwise mode"):
         parse_design(text)
+    screened = text.replace(gold, "[screening]\nrule = 'bt500'\n[methods]")
+    with pytest.raises(StudyError, match="screening rules are of scores; expected none in pairwise mode"):
+        parse_design(screened)
 
 
 def test_ids_must_name_one_line_art(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The organiser's page: its door, what it says of an open study and of a closed one, and its command."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -18,10 +19,11 @@ from lacbench.cli import streamlit as starting
 from lacbench.cli.main import main
 from lacbench.dashboards import kept
 from lacbench.study.attempts import EACH, Attempts
+from lacbench.study.create import create_study
 from lacbench.study.session import Study
 from lacbench.study.sources import load_source
 
-from studies import METHODS, rated
+from studies import METHODS, coloured, rated, study_file
 
 KEY = "correct horse battery"
 
@@ -164,6 +166,17 @@ def test_what_cannot_be_analysed_yet_is_said(tmp_path: Path, monkeypatch: pytest
     study = rated(tmp_path, "raters = 3", 1)
     study.close()
     assert "expected two or more" in page(study, monkeypatch).error[0].value
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "*a* $x$ _b_ ![p](https://elsewhere.example/p.png)"
+    coloured(tmp_path)
+    file = study_file(tmp_path)
+    file.write_text(file.read_text().replace('name = "drawn"', f'name = "{name}"'))
+    with create_study(file, tmp_path / "study") as study:
+        title = page(study, monkeypatch).title[0].value
+        assert re.sub(r"\\(.)", r"\1", title) == name
+        assert not re.search(r"(?<!\\)[*$_!\[:]", title)
 
 
 def test_a_study_that_moved_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
