@@ -12,6 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime import get_instance
 
+from lacbench.dashboards import kept
 from lacbench.errors import LacbenchError, StudyError
 from lacbench.study.invite import is_open_link
 from lacbench.study.session import ClosedError, OtherTabError, Sitting, Study, Trial
@@ -62,8 +63,6 @@ ELSEWHERE = {
     ],
     "button": "Go on here",
 }
-
-opened = st.cache_resource(show_spinner=False)(Study.open)
 
 
 @st.cache_resource(show_spinner=False)
@@ -137,8 +136,8 @@ class Visit:
             return self.told_of(self.sitting, trial)
         except OtherTabError:
             return {"page": "text"} | ELSEWHERE
-        except StudyError as error:
-            return refused(error)
+        except StudyError:  # the database's, or of a picture; its words are for the organiser
+            return {"page": "text"} | BROKEN
 
     def told_of(self, sitting: Sitting, trial: Trial) -> dict[str, Any]:
         """A trial and those after it, with what their answers are called."""
@@ -195,26 +194,34 @@ def address(picture: Path) -> str:
 def show_page(folder: Path) -> None:
     """The whole page, for the link that the browser came with."""
     st.set_page_config("Rating study", layout="wide")
-    visit: Visit | None = st.session_state.get("visit")
     token = st.query_params.get("t", "")
-    if visit is None:
-        visit = st.session_state.visit = Visit(opened(folder), token)
-        visit.sit(asked=False)
-    if visit.token != token:  # the visitor of an open link goes on under their own
-        st.query_params["t"] = visit.token
-    data = visit.told() | {"ack": visit.acknowledged, "notice": visit.notice}
+    data = {"page": "text", "ack": "", "notice": ""} | BROKEN
+    if visit := visited(folder, token):
+        if visit.token != token:  # the visitor of an open link goes on under their own
+            st.query_params["t"] = visit.token
+        data = visit.told() | {"ack": visit.acknowledged, "notice": visit.notice}
     panel()(key="panel", data=data, on_event_change=receive)
+
+
+def visited(folder: Path, token: str) -> Visit | None:
+    """This tab's visit; None as long as the study cannot be opened, why is not for raters."""
+    if "visit" not in st.session_state:
+        try:
+            visit = Visit(kept.opened(folder), token)
+        except LacbenchError:
+            return None
+        visit.sit(asked=False)
+        st.session_state.visit = visit
+    found: Visit = st.session_state.visit
+    return found
 
 
 def receive() -> None:
     """Hand the panel's event on, before the page is drawn again."""
-    event = st.session_state.panel.get("event")
-    if isinstance(event, dict):
-        st.session_state.visit.receive(event)
+    event, visit = st.session_state.panel.get("event"), st.session_state.get("visit")
+    if visit and isinstance(event, dict):
+        visit.receive(event)
 
 
 if __name__ == "__main__":
-    try:
-        show_page(Path(sys.argv[1]))
-    except LacbenchError as error:
-        st.error(str(error))
+    show_page(Path(sys.argv[1]))
