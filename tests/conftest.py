@@ -16,7 +16,7 @@ from made import draw_figure
 if TYPE_CHECKING:
     import torch
 
-settings.register_profile("shared machine", deadline=None)  # an example's time says nothing here
+settings.register_profile("shared machine")  # an example's time says nothing here
 settings.load_profile("shared machine")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does; before torch is imported
 

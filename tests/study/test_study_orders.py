@@ -36,7 +36,7 @@ def of_role(order: tuple[Showing, ...], *roles: str) -> list[Showing]:
     return [showing for showing in order if showing.role in roles]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans())
 def test_every_rater_scores_every_method_of_their_line_arts_once(plan: Plan) -> None:
     orders = plan_orders(plan)
@@ -53,14 +53,14 @@ def test_every_rater_scores_every_method_of_their_line_arts_once(plan: Plan) -> 
     assert len(seen) == plan.items and len(set(seen.values())) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans() | plans(shown=2) | plans(shown=3))
 def test_no_line_art_comes_twice_in_a_row(plan: Plan) -> None:
     for order in plan_orders(plan):
         assert all(a.item != b.item for a, b in pairwise(order))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plans())
 def test_each_method_comes_equally_often_in_each_part_of_the_session(plan: Plan) -> None:
     for order in plan_orders(plan):
@@ -73,7 +73,7 @@ def test_each_method_comes_equally_often_in_each_part_of_the_session(plan: Plan)
             assert counts.max() - counts.min() <= 3
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plans() | plans(shown=2))
 def test_repeats_are_far_from_their_first_and_of_each_method_equally_often(plan: Plan) -> None:
     for order in plan_orders(plan):
@@ -89,7 +89,7 @@ def test_repeats_are_far_from_their_first_and_of_each_method_equally_often(plan:
             assert len(between) >= plan.main // 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans())
 def test_training_comes_first_on_line_arts_of_its_own_and_gold_among_the_others(plan: Plan) -> None:
     for order in plan_orders(plan):
@@ -101,7 +101,7 @@ def test_training_comes_first_on_line_arts_of_its_own_and_gold_among_the_others(
         assert order[plan.training].role == "main"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans(shown=2) | plans(shown=3))
 def test_every_pair_of_methods_is_compared_equally_often_in_every_place(plan: Plan) -> None:
     pairs, places = Counter(), Counter()
@@ -179,7 +179,7 @@ def test_dice_are_fair() -> None:
     assert {dice.below(3) for _ in range(100)} == {0, 1, 2}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans())
 def test_raters_who_never_come_leave_the_others_balanced(plan: Plan) -> None:
     seen = Counter(dict.fromkeys(range(plan.items), 0))

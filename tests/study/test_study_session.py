@@ -417,7 +417,7 @@ def test_gold_pictures_are_counted(tmp_path: Path, database: str) -> None:
 IDS = map(str, count())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(acts=st.lists(st.sampled_from(["rate", "again", "undo", "reload", "stale"]), max_size=30))
 def test_whatever_a_rater_does_the_last_word_counts(shared: tuple[Study, str], acts: list[str]) -> None:
     """Against a model: a stack of scores."""
