@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.logger import get_logger
 from streamlit.runtime import get_instance
 
 from lacbench.dashboards import kept
@@ -113,7 +114,8 @@ class Visit:
                 self.sitting.rate(name, trial, score, took)
             elif self.sitting and event.get("kind") == "undo":
                 self.sitting.undo(name)
-        except StoreError:
+        except StoreError as error:
+            tell_organiser(error)
             return  # so that it is sent again
         except OtherTabError:
             pass  # the page will say so
@@ -136,7 +138,8 @@ class Visit:
             return self.told_of(self.sitting, trial)
         except OtherTabError:
             return {"page": "text"} | ELSEWHERE
-        except StudyError:  # the database's, or of a picture; its words are for the organiser
+        except StudyError as error:  # the database's, or of a picture
+            tell_organiser(error)
             return {"page": "text"} | BROKEN
 
     def told_of(self, sitting: Sitting, trial: Trial) -> dict[str, Any]:
@@ -173,9 +176,15 @@ class Visit:
         }
 
 
+def tell_organiser(error: LacbenchError) -> None:
+    """Write to the server's log what raters are not told."""
+    get_logger("lacbench").error("%s", error.__cause__ if isinstance(error.__cause__, StoreError) else error)
+
+
 def refused(error: StudyError) -> dict[str, Any]:
     """A page that says why nothing can be rated."""
-    if isinstance(error, StoreError):  # its words are for the organiser
+    if isinstance(error, StoreError):
+        tell_organiser(error)
         return {"page": "text"} | BROKEN
     title = "The study is over" if isinstance(error, ClosedError) else "This link cannot be used"
     return {"page": "text", "title": title, "text": [sentence(error)]}
@@ -208,7 +217,8 @@ def visited(folder: Path, token: str) -> Visit | None:
     if "visit" not in st.session_state:
         try:
             visit = Visit(kept.opened(folder), token)
-        except LacbenchError:
+        except LacbenchError as error:
+            tell_organiser(error)
             return None
         visit.sit(asked=False)
         st.session_state.visit = visit

@@ -182,6 +182,7 @@ def test_raters_are_not_told_what_a_broken_study_is_called(tmp_path: Path, chrom
         tab = Tab(context.new_page(), server.link(token))
         assert tab.title == "The study does not work just now"
         assert str(tmp_path) not in tab.page.content()
+        assert f"{folder} holds no study" in server.log.read_text()
         (tmp_path / "elsewhere.json").rename(hidden)
         tab.go()
         tab.rate(4)
