@@ -7,6 +7,7 @@ is recorded. It is another server than the raters', and it opens with a secret o
 import hmac
 import html
 import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import Any
 
 import streamlit as st
 
+from lacbench.dashboards import kept
 from lacbench.errors import LacbenchError, StudyError
 from lacbench.study.answers import Progress
-from lacbench.study.attempts import Attempts
 from lacbench.study.drawing import Plot
 from lacbench.study.folder import Study
 from lacbench.study.report import Findings, embedded, find, page_of
@@ -29,9 +30,6 @@ EVERY = 5
 DONE = {"close": "closed", "reopen": "opened again", "peek": "looked at early"}
 """What the organiser did, in words."""
 
-opened = st.cache_resource(show_spinner=False)(Study.open)
-attempts = st.cache_resource(show_spinner=False)(Attempts)
-
 
 def show_page(folder: Path) -> None:
     """The whole page, for those who have the secret."""
@@ -39,13 +37,18 @@ def show_page(folder: Path) -> None:
     if not admitted():
         return
     try:
-        study = opened(folder)
-        st.title(study.name)
+        study = kept.opened(folder)
+        st.title(plain(study.name))
         show_progress(study)
         show_results(study)
         show_events(study)
     except LacbenchError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit shows as it is: a method may be called *new* or $x$, a study may name a picture."""
+    return re.sub(r"([\\`*_\[\]()#!$~:<>|&])", r"\\\1", text)
 
 
 def admitted() -> bool:
@@ -68,7 +71,7 @@ def admitted() -> bool:
 
 def is_secret(given: str, address: str) -> bool:
     """Whether it is the secret; who tried too many wrong ones is refused unheard, for a while."""
-    secret, tries = os.environ.get(SECRET, ""), attempts()
+    secret, tries = os.environ.get(SECRET, ""), kept.attempts
     if not secret or not tries.allowed(address):
         return False
     if hmac.compare_digest(given.encode(), secret.encode()):
@@ -160,9 +163,9 @@ def show_findings(source: Source) -> None:
     try:
         found = found_in(source, ours)
     except StudyError as error:
-        st.error(str(error))
+        st.error(plain(str(error)))
         return
-    st.info(found.verdict)
+    st.info(plain(found.verdict))
     for plot in found.plots:
         show_plot(plot)
     st.download_button("The whole report", page_of(found), "mos.html", "text/html")

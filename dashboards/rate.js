@@ -36,6 +36,8 @@ class Panel {
     const tools = { l: () => this.toggle("lineArt"), z: () => this.toggle("zoomed"), u: () => this.undo() };
     window.addEventListener("keydown", (event) => this.press(event, tools), { ...options, capture: true });
     window.addEventListener("resize", () => this.layOut(), options);
+    this.sizes = new ResizeObserver(() => this.layOut()); // words below the stage may take a second line
+    this.sizes.observe(this.at(".stage"));
     this.at(".go").onclick = () => this.go();
     this.at(".undo-last").onclick = tools.u;
     this.at(".undo").onclick = tools.u;
@@ -57,6 +59,7 @@ class Panel {
     this.outside.abort();
     this.tabs.close();
     this.watch.disconnect();
+    this.sizes.disconnect();
     clearTimeout(this.retry);
     clearTimeout(this.unlock);
   }

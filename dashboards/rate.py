@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.logger import get_logger
 from streamlit.runtime import get_instance
 
+from lacbench.dashboards import kept
 from lacbench.errors import LacbenchError, StudyError
 from lacbench.study.invite import is_open_link
 from lacbench.study.session import ClosedError, OtherTabError, Sitting, Study, Trial
@@ -63,8 +65,6 @@ ELSEWHERE = {
     "button": "Go on here",
 }
 
-opened = st.cache_resource(show_spinner=False)(Study.open)
-
 
 @st.cache_resource(show_spinner=False)
 def panel() -> Any:
@@ -114,7 +114,8 @@ class Visit:
                 self.sitting.rate(name, trial, score, took)
             elif self.sitting and event.get("kind") == "undo":
                 self.sitting.undo(name)
-        except StoreError:
+        except StoreError as error:
+            tell_organiser(error)
             return  # so that it is sent again
         except OtherTabError:
             pass  # the page will say so
@@ -137,8 +138,9 @@ class Visit:
             return self.told_of(self.sitting, trial)
         except OtherTabError:
             return {"page": "text"} | ELSEWHERE
-        except StudyError as error:
-            return refused(error)
+        except StudyError as error:  # the database's, or of a picture
+            tell_organiser(error)
+            return {"page": "text"} | BROKEN
 
     def told_of(self, sitting: Sitting, trial: Trial) -> dict[str, Any]:
         """A trial and those after it, with what their answers are called."""
@@ -174,9 +176,15 @@ class Visit:
         }
 
 
+def tell_organiser(error: LacbenchError) -> None:
+    """Write to the server's log what raters are not told."""
+    get_logger("lacbench").error("%s", error.__cause__ if isinstance(error.__cause__, StoreError) else error)
+
+
 def refused(error: StudyError) -> dict[str, Any]:
     """A page that says why nothing can be rated."""
-    if isinstance(error, StoreError):  # its words are for the organiser
+    if isinstance(error, StoreError):
+        tell_organiser(error)
         return {"page": "text"} | BROKEN
     title = "The study is over" if isinstance(error, ClosedError) else "This link cannot be used"
     return {"page": "text", "title": title, "text": [sentence(error)]}
@@ -195,26 +203,35 @@ def address(picture: Path) -> str:
 def show_page(folder: Path) -> None:
     """The whole page, for the link that the browser came with."""
     st.set_page_config("Rating study", layout="wide")
-    visit: Visit | None = st.session_state.get("visit")
     token = st.query_params.get("t", "")
-    if visit is None:
-        visit = st.session_state.visit = Visit(opened(folder), token)
-        visit.sit(asked=False)
-    if visit.token != token:  # the visitor of an open link goes on under their own
-        st.query_params["t"] = visit.token
-    data = visit.told() | {"ack": visit.acknowledged, "notice": visit.notice}
+    data = {"page": "text", "ack": "", "notice": ""} | BROKEN
+    if visit := visited(folder, token):
+        if visit.token != token:  # the visitor of an open link goes on under their own
+            st.query_params["t"] = visit.token
+        data = visit.told() | {"ack": visit.acknowledged, "notice": visit.notice}
     panel()(key="panel", data=data, on_event_change=receive)
+
+
+def visited(folder: Path, token: str) -> Visit | None:
+    """This tab's visit; None as long as the study cannot be opened, why is not for raters."""
+    if "visit" not in st.session_state:
+        try:
+            visit = Visit(kept.opened(folder), token)
+        except LacbenchError as error:
+            tell_organiser(error)
+            return None
+        visit.sit(asked=False)
+        st.session_state.visit = visit
+    found: Visit = st.session_state.visit
+    return found
 
 
 def receive() -> None:
     """Hand the panel's event on, before the page is drawn again."""
-    event = st.session_state.panel.get("event")
-    if isinstance(event, dict):
-        st.session_state.visit.receive(event)
+    event, visit = st.session_state.panel.get("event"), st.session_state.get("visit")
+    if visit and isinstance(event, dict):
+        visit.receive(event)
 
 
 if __name__ == "__main__":
-    try:
-        show_page(Path(sys.argv[1]))
-    except LacbenchError as error:
-        st.error(str(error))
+    show_page(Path(sys.argv[1]))

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from made import draw_figure
 
 if TYPE_CHECKING:
     import torch
 
+settings.register_profile("shared machine")  # an example's time says nothing here
+settings.load_profile("shared machine")
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # as the command line does; before torch is imported
 
 ROOT = Path(__file__).parents[1]

@@ -63,12 +63,13 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.study = Study.open(folder)
         self.port = free_port()
+        self.log = folder.parent / "serve.log"
         self.start()
 
     def start(self) -> None:
         command = [sys.executable, "-m", "lacbench.cli.main", "mos", "serve", str(self.study.folder)]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen([*command, "--port", str(self.port)], **quiet)  # type: ignore[call-overload]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen([*command, "--port", str(self.port)], stdout=log, stderr=log)
         wait_for(self.port, self.process)
 
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:

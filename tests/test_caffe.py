@@ -95,7 +95,7 @@ def test_every_cut_is_noticed(tmp_path: Path) -> None:
             read(tmp_path, whole[:end], ("conv1",))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_bytes_of_any_kind_give_blobs_or_a_sentence(tmp_path_factory, data) -> None:  # type: ignore[no-untyped-def]
     folder = tmp_path_factory.getbasetemp()

@@ -87,7 +87,7 @@ def test_changed_copies_are_found_and_others_are_not(name: str) -> None:
 
 
 @given(st.integers(0, 2**32), st.integers(85, 110))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_pairs_are_those_of_the_slow_way(seed: int, limit: int) -> None:
     random = np.random.default_rng(seed)
     a, b = (random.integers(0, 256, (n, KEYS, 32)).astype(np.uint8) for n in (3, 4))

@@ -131,7 +131,7 @@ def test_line_arts_are_reviewed_by_themselves_and_sparse_hashes_never() -> None:
 
 
 @given(hash_tables(), st.randoms())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_what_is_kept_does_not_depend_on_the_order(table: np.ndarray, random) -> None:
     records = [record(str(i), row.tobytes().ljust(32, b"\0")) for i, row in enumerate(table)]
     shuffled = records[:]

@@ -25,7 +25,7 @@ def bits(hash_: bytes) -> np.ndarray:
 
 
 @given(arrays(np.uint8, (64, 64)))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equals_imagehash_where_no_resize_is_needed(image: Array) -> None:
     theirs = imagehash.phash(Image.fromarray(image), hash_size=16).hash.ravel()
     assert np.array_equal(bits(phash(image)), theirs)
@@ -44,7 +44,7 @@ def area_means(grey: Array) -> np.ndarray:
 
 
 @given(st.integers(0, 10**6), st.integers(64, 300), st.integers(64, 300))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equals_the_float64_oracle(seed: int, height: int, width: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (height, width, 3)).astype(np.uint8)
     image = cv2.GaussianBlur(image, (0, 0), 5)

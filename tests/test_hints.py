@@ -113,7 +113,7 @@ def test_a_cell_has_the_colour_of_its_most_opaque_pixel_and_soft_edges_do_not_co
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 40))
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_at_its_own_size_the_mask_is_torchs_max_pool(
     tmp_path: Path, seed: int, height: int, width: int
 ) -> None:

@@ -38,7 +38,7 @@ colors = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, max_side=20).map(
 
 
 @given(colors)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_png_round_trip(image: np.ndarray) -> None:
     assert np.array_equal(decode(encode_png(image)), image)
 
@@ -101,7 +101,7 @@ def test_no_picture(data: bytes) -> None:
 
 
 @given(st.integers(24, 5000))  # the last bytes of a PNG hold checksums, no pixels
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_truncation_is_noticed(cut: int) -> None:
     data = encode_png(draw_figure(1)[0])
     with pytest.raises(ImageError):
@@ -109,7 +109,7 @@ def test_truncation_is_noticed(cut: int) -> None:
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_flipped_bytes_raise_nothing_but_our_errors(data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP"]))
     whole = bytearray(save(Image.fromarray(draw_figure(2, 32)[0]), kind))

@@ -25,7 +25,7 @@ def saved(folder: Path, members: list[Member]):
 
 
 @given(st.lists(hashes, max_size=5, unique=True))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_every_bit_of_a_hash_survives(tmp_path_factory: pytest.TempPathFactory, values: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("m")
     members = [Member(record(v.hex(), v), "train") for v in values]

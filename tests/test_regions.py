@@ -60,7 +60,7 @@ def test_sheets_with_nothing_and_with_nothing_but_ink() -> None:
 
 
 @given(seed=st.integers(0, 1000), size=st.integers(20, 120))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_every_pixel_of_paper_has_one_region_and_none_crosses_a_line(seed: int, size: int) -> None:
     line_art = draw_figure(seed, size)[1][..., 0]
     labels = regions(line_art)

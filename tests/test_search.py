@@ -85,7 +85,7 @@ def parts(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("parts")
 @given(hash_tables(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_near_pairs_equals_brute_force(table: np.ndarray, data: st.DataObject) -> None:
     threshold = data.draw(st.integers(-1, 8 * table.shape[1] + 1))
     assert listed(near_pairs(table, threshold)) == once(brute(table, table, threshold))
@@ -93,7 +93,7 @@ def test_near_pairs_equals_brute_force(table: np.ndarray, data: st.DataObject) -
 
 @pytest.mark.usefixtures("parts")
 @given(st.sampled_from([8, 16, 32]), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_cross_pairs_equals_brute_force(width: int, data: st.DataObject) -> None:
     a, b = data.draw(hash_tables(width, 150)), data.draw(hash_tables(width, 150))
     if data.draw(st.booleans()):  # the two have much in common
@@ -113,7 +113,7 @@ def test_every_threshold(kind: str, width: int) -> None:
 
 @pytest.mark.usefixtures("parts")
 @given(hash_tables(most=120), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bands_find_every_pair_once(table: np.ndarray, data: st.DataObject) -> None:
     bits = 8 * table.shape[1]
     choice = bands(bits, data.draw(st.integers(0, bits // 8)), data.draw(st.integers(bits // 16, bits // 8)))
@@ -156,7 +156,7 @@ def test_bands_find_what_tiles_find(kind: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 @given(hash_tables(), st.integers(-1, 256))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_edges_span_the_pairs(table: np.ndarray, threshold: int) -> None:
     edges, distances = near_edges(table, threshold)
     everything = brute(table, table, threshold)
@@ -228,7 +228,7 @@ def test_more_pairs_than_fit_are_refused(kind: str, monkeypatch: pytest.MonkeyPa
 
 
 @given(hash_tables())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_collapse_loses_nothing(table: np.ndarray) -> None:
     unique, index = collapse(table)
     assert np.array_equal(unique[index], table)

@@ -45,7 +45,7 @@ def test_shares_are_as_asked() -> None:
 
 
 @given(st.integers(1, 60), st.integers(1, 60))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pictures_added_move_nothing(few: int, more: int) -> None:
     before, after = splits(made(few)), splits(made(few + more))
     assert before.items() <= after.items()
@@ -94,7 +94,7 @@ def by(record: Record, artist: str) -> Record:
 
 
 @given(st.lists(st.sampled_from(["", "ann", "bob", "ann bob", "Cid", "dan cid"]), min_size=1, max_size=40))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_artist_stays_on_one_side(artists: list[str]) -> None:
     records = [by(r, artist) for r, artist in zip(made(len(artists)), artists, strict=True)]
     told = splits(records)

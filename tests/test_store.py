@@ -47,7 +47,7 @@ few_colors = st.sampled_from([0, 7, 8, 16, 17, 40, 127, 128, 200, 238, 239, 255]
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 40), st.integers(1, 40), st.just(3)), elements=few_colors))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_of_any_pixels(image: np.ndarray) -> None:
     """Small pictures of few colours: ties between papers, broken bars, medians between two values."""
     assert_as_plain(still(image))
@@ -60,7 +60,7 @@ def test_of_any_pixels(image: np.ndarray) -> None:
     bars=st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 30)),
     paper=st.tuples(*3 * [st.integers(0, 255)]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_of_any_size_paper_and_bars(
     seed: int, height: int, width: int, bars: tuple[int, ...], paper: tuple[int, ...]
 ) -> None:

@@ -27,13 +27,13 @@ pictures = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=1, max
 
 
 @given(pictures, st.sampled_from(SIGMAS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_equals_the_float64_oracle_on_noise(image: Array, sigma: float) -> None:
     assert np.array_equal(xdog(image, sigma), oracle(image, sigma))
 
 
 @given(pictures, st.floats(0.2, 3), st.floats(0.5, 1), st.floats(-0.2, 0.2))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equals_the_oracle_at_other_settings(image: Array, sigma: float, tau: float, epsilon: float) -> None:
     ours, theirs = xdog(image, sigma, tau=tau, epsilon=epsilon), oracle(image, sigma, tau, 4.5, epsilon)
     grey = image.astype(np.float64)

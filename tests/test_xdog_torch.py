@@ -22,7 +22,7 @@ batches = shapes.flatmap(
 
 
 @given(batches)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_equals_the_drawing_of_each_picture(batch: tuple[Array, list[float]]) -> None:
     images, sigmas = batch
     drawn = xdog_batch(torch.from_numpy(images), sigmas[: len(images)]).numpy()
@@ -31,7 +31,7 @@ def test_equals_the_drawing_of_each_picture(batch: tuple[Array, list[float]]) ->
 
 
 @given(batches, st.floats(0.2, 3), st.floats(0.5, 1), st.floats(-0.2, 0.2))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_equals_it_at_other_settings(
     batch: tuple[Array, list[float]], sigma: float, tau: float, epsilon: float
 ) -> None:

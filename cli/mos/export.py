@@ -23,7 +23,7 @@ def export(study: Path, out: Path, peek: bool, who: str, as_json: bool) -> None:
     from lacbench.study.export import export as export_study
 
     with open_study(study) as opened:
-        told = export_study(opened, out, peek=who if peek else "")
+        told = export_study(opened, out, peek=(who.strip() or "nobody named") if peek else "")
     if as_json:
         print_json(told)
     else:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lacbench.cli.mos.opening import open_study
+from lacbench.cli.mos.opening import open_study, page_url
 from lacbench.cli.options import FOLDER, json_option, print_json
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     "--url",
     default="http://127.0.0.1:8501",
     show_default=True,
+    callback=page_url,
     help="Where raters reach the page of `lacbench mos serve`.",
 )
 @click.option("--qr", is_flag=True, help="Show QR codes in the terminal too.")
@@ -56,15 +57,14 @@ def invite(
 
     with open_study(study) as opened:
         links = {i.rater or "open": i.link(url) for i in _invited(opened, raters, again, cap)}
-    for name, link in links.items():
-        if qr_folder:
-            save_qr(link, qr_folder / f"{name}.{qr_format}")
-        if not as_json:
-            click.echo(f"{name}  {link}")
-            if qr:
-                click.echo(qr_text(link))
     if as_json:
         print_json({"links": links})
+    else:
+        for name, link in links.items():
+            click.echo(f"{name}  {link}" + (f"\n{qr_text(link)}" if qr else ""))
+    if qr_folder:  # last: a link that is not printed now is lost
+        for name, link in links.items():
+            save_qr(link, qr_folder / f"{name}.{qr_format}")
 
 
 def _invited(study: "Study", raters: int | None, again: str | None, cap: int | None) -> "list[Invitation]":

@@ -3,6 +3,9 @@
 import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import click
 
 from lacbench.errors import MissingError
 
@@ -22,3 +25,15 @@ def open_study(folder: Path) -> "Study":
     from lacbench.study.folder import Study
 
     return Study.open(folder)
+
+
+def page_url(context: click.Context, option: click.Parameter, url: str) -> str:
+    """Where raters reach their page, checked; empty where it is not said. Links add a query of their own."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # such as half an IPv6 address
+        parts = urlsplit("")
+    whole = parts.scheme in ("http", "https") and parts.hostname and not {"?", "#", " "} & set(url)
+    if url and not whole:
+        raise click.BadParameter(f"expected http://… or https://…, got {url}")
+    return url

@@ -63,7 +63,7 @@ def report(
     from lacbench.study.report import find, write_report
     from lacbench.study.sources import load_source
 
-    read = load_source(source, peek=who if peek else "")
+    read = load_source(source, peek=(who.strip() or "nobody named") if peek else "")
     found = find(read, ours, confidence=confidence, rule=screening, seed=seed, alpha=regularise)
     page = write_report(out, found)
     written = save_figures(figures, found.plots) if figures else []

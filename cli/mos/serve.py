@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from lacbench.cli.mos.opening import open_study
+from lacbench.cli.mos.opening import open_study, page_url
 from lacbench.cli.options import FOLDER, host_option, port_option
 
 
@@ -14,7 +14,11 @@ from lacbench.cli.options import FOLDER, host_option, port_option
 @port_option
 @host_option
 @click.option(
-    "--url", default="", metavar="URL", help="Where raters reach the page, if a proxy stands before it."
+    "--url",
+    default="",
+    callback=page_url,
+    metavar="URL",
+    help="Where raters reach the page, if a proxy stands before it.",
 )
 def serve(study: Path, port: int, host: str, url: str) -> None:
     """Show the raters' page of STUDY until Ctrl-C; `lacbench mos invite` makes the links to it."""
@@ -32,6 +36,8 @@ SETTINGS = {
     "theme.textColor": "#000000",
     "ui.hideTopBar": "true",
     "server.enableXsrfProtection": "true",
+    "server.maxWidgetStateSize": "1",  # megabytes; an answer has less than one thousandth
+    "server.maxUploadSize": "1",  # whoever has the page open may, though nothing asks for it
     "runner.postScriptGC": "false",  # a full collection after each rating would make every rater wait
 }
 
@@ -41,10 +47,8 @@ def behind(url: str) -> dict[str, str]:
     if not url:
         return {}
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise click.BadParameter(f"expected http://… or https://…, got {url}", param_hint="--url")
     return {
-        "browser.serverAddress": parts.hostname,
+        "browser.serverAddress": parts.hostname or "",
         "server.corsAllowedOrigins": f"{parts.scheme}://{parts.netloc}",
         "server.baseUrlPath": parts.path.strip("/"),
     }

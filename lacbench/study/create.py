@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from lacbench.engine import Engine, Local
 from lacbench.errors import OutputError, StudyError
-from lacbench.files import make_folder, output_errors, sha256_json, write_json, write_text
+from lacbench.files import make_folder, output_errors, sha256_bytes, sha256_json, write_json, write_text
 from lacbench.manifest import load_dataset
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
@@ -199,6 +199,7 @@ def _told(design: Design, dataset: Dataset, media: Sequence[Media], items: int) 
         "data_digest": dataset.digest,
         "methods": {method: str(path) for method, path in design.methods.items()},
         "digest": sha256_json([stated, shown]),
+        "file_digest": sha256_bytes(design.text.encode()),
     }
 
 

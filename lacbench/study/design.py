@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from lacbench.errors import StudyError
 from lacbench.recipe import problem_told
+from lacbench.study.tables import is_one_line
 
 INSTRUCTIONS = """\
 You will see coloured line drawings, one at a time. Rate how good each one looks as a finished picture, \
@@ -140,12 +141,17 @@ class Design(_Table):
             )
         if spec.mode == "pairwise" and self.gold:
             raise ValueError("gold pictures are scored; expected none in pairwise mode")
+        if spec.mode == "pairwise" and self.screening.rule != "none":
+            raise ValueError("screening rules are of scores; expected none in pairwise mode")
         if spec.mode == "rating" and spec.model_fields_set & {"shown", "comparisons"}:
             raise ValueError('`shown` and `comparisons` belong to mode = "pairwise"')
-        if bad := [name for name in self.methods if not re.fullmatch(r"\S(.{0,98}\S)?", name) or ":" in name]:
+        if bad := [name for name in self.methods if not _is_method(name)]:
             raise ValueError(
-                f"{bad[0]!r} is no method's name: expected 1 to 100 characters, no colon among them"
+                f"{bad[0]!r} is no method's name: expected 1 to 100 characters, no colon or control one "
+                "among them, and none of = + - @ at the beginning, which makes spreadsheets calculate"
             )
+        if not is_one_line(self.name):
+            raise ValueError(f"the name {self.name!r} has control characters or line feeds; expected none")
         return self
 
     @property
@@ -173,9 +179,11 @@ def load_design(path: Path) -> Design:
 def parse_design(text: str, base: Path = Path(), name: str = "the study file") -> Design:
     """Read a study file's text; paths in it are relative to `base`. Raises StudyError."""
     try:
-        design = Design.model_validate({**tomllib.loads(text), "text": text})
-    except tomllib.TOMLDecodeError as error:
+        told = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:  # numbers and nests too large for Python among them
         raise StudyError(f"{name} is no TOML: {error}") from error
+    try:
+        design = Design.model_validate({**told, "text": text})
     except ValidationError as error:
         problems = "; ".join(problem_told(Design, e) for e in error.errors())
         raise StudyError(f"{name} does not hold: {problems}") from error
@@ -196,4 +204,12 @@ def parse_design(text: str, base: Path = Path(), name: str = "the study file") -
 
 
 def _whole(base: Path, path: Path) -> Path:
-    return (base / path.expanduser()).resolve()
+    try:
+        return (base / path.expanduser()).resolve()
+    except (RuntimeError, ValueError) as error:  # nobody's ~, a loop of links, a null character
+        raise StudyError(f"the study file names {str(path)!r}, which is no path: {error}; mend it") from error
+
+
+def _is_method(name: str) -> bool:
+    whole = re.fullmatch(r"[^\s=+@-](.{0,98}\S)?", name)
+    return whole is not None and ":" not in name and is_one_line(name)

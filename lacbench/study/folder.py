@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +13,7 @@ from typing import Any, Self
 import sqlalchemy as sa
 
 from lacbench.errors import StudyError
+from lacbench.files import sha256_bytes, sha256_file
 from lacbench.study import store as tables
 from lacbench.study.answers import Progress, Table, as_table, read_answers, read_progress
 from lacbench.study.attempts import Attempts
@@ -53,10 +55,16 @@ class Study:
     def open(cls, folder: Path) -> "Study":
         """Open a study's folder, wherever it was moved to.
 
-        Raises StudyError where there is none, its layout is another version's, or its database is not there.
+        Raises StudyError where there is none, its layout is another version's, its study file was changed, or
+        its database is not there.
         """
         told = _read(folder)
         design = load_design(folder / FILE)
+        if told["file_digest"] != sha256_bytes(design.text.encode()):
+            raise StudyError(
+                f"{folder / FILE} is not the study file that this study was made of, and states the "
+                "design beforehand; put it back as it was, or create another study"
+            )
         url = os.environ.get(DATABASE, "") or design.database
         if not url and not (folder / RATINGS).is_file():
             raise StudyError(
@@ -88,6 +96,8 @@ class Study:
         path = self.folder / media_path(sha256)
         if not re.fullmatch("[0-9a-f]{64}", sha256) or not path.is_file():
             raise StudyError(f"the study holds no picture {sha256[:64]}; expected one that a trial shows")
+        if _digest(path, path.stat().st_mtime_ns) != sha256:
+            raise StudyError(f"{path} is not the picture that the study was made with; put that back")
         return path
 
     @property
@@ -192,12 +202,19 @@ def _number(store: Store, uid: str, folder: Path) -> int:
     return found
 
 
+@lru_cache(4096)
+def _digest(path: Path, changed: int) -> str:
+    """A file's SHA-256, read again once it has changed."""
+    return sha256_file(path)
+
+
 def _read(folder: Path) -> dict[str, Any]:
     """What study.json tells. Raises StudyError."""
     try:
         told = json.loads((folder / STUDY).read_text("utf-8"))
         version = told["lacbench_study"]
-        whole = isinstance(told["study"], str) and isinstance(told["items"], int)
+        texts = (told[key] for key in ("study", "digest", "data_digest", "file_digest"))
+        whole = all(isinstance(text, str) for text in texts) and isinstance(told["items"], int)
     except OSError as error:
         raise StudyError(
             f"{folder} holds no study ({STUDY}: {error.strerror}); expected a folder that `lacbench mos "

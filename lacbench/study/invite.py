@@ -62,9 +62,15 @@ def invite_again(study: Study, name: str) -> Invitation:
 
 
 def invite_openly(study: Study, cap: int) -> Invitation:
-    """One link whose visitors each become a rater, up to `cap` of them."""
+    """One link whose visitors each become a rater, up to `cap` of them. Raises StudyError for too many."""
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with study.store.writing() as connection:
+        free = len(connection.execute(uninvited(study)).all())
+        if cap > free:
+            raise StudyError(
+                f"{cap} visitors of the link would become raters, and {free} of the study's "
+                f"{study.design.ratings.raters} raters have no link yet; expected no more than these"
+            )
         store.insert_many(
             connection,
             store.open_link,

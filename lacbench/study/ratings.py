@@ -161,6 +161,8 @@ def make_ratings(
     `where` names a row, `source` the whole, in what StudyError says.
     """
     missing = [name for name in COLUMNS if name not in columns]
+    if "best" in columns and "score" in missing:
+        raise StudyError(f"{source}: expected scores, got choices; `lacbench mos report` analyses these")
     if missing:
         got = ", ".join(columns) or "none"
         raise StudyError(

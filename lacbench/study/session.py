@@ -33,6 +33,10 @@ LONGEST = 2**31 - 1
 """Milliseconds that are told apart; a tab may be open for weeks."""
 
 
+CHANGES = 100
+"""Revisions of one trial; a page that goes wild, or a rater's program, does not fill the disk."""
+
+
 class OtherTabError(StudyError):
     """The rater opened their link elsewhere, later: that one speaks now."""
 
@@ -180,6 +184,7 @@ class Sitting:
         """Withdraw the last answer: its trial is at hand again. Raises as `rate` does.
 
         Returns whether it is withdrawn, now or before under this event id; False where nothing was rated.
+        Raises StudyError, too, where the answer was changed `CHANGES` times.
         """
         return self._write(event, self._next - 1 if self._next else None, None, 0)
 
@@ -196,6 +201,8 @@ class Sitting:
             if position is None:
                 return False
             revision = self._revisions.get(position, -1) + 1
+            if score is None and revision >= CHANGES:
+                raise StudyError("this answer was changed so often that it stands now; go on with the next")
             row = {
                 "assignment": self._ids[position], "revision": revision, "event": event, "score": score,
                 "milliseconds": milliseconds, "time": now(),

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lacbench.study.folder import Study
 
 EVENT = ("kind", "who", "time")
-"""What is known of an event: close, reopen or peek; by whom; when, UTC."""
+"""What is known of an event: of `KINDS`; by whom; when, UTC."""
+KINDS = ("close", "reopen", "peek")
+"""What an organiser can have done."""
 
 
 @dataclass(frozen=True)
@@ -81,19 +83,24 @@ def _told_beside(path: Path) -> dict[str, Any]:
         return {
             "name": str(told["study"]),
             "open": not told["closed"],
-            "events": tuple(
-                {key: str(event[key]) for key in ("kind", "who", "time")} for event in told["events"]
-            ),
+            "events": tuple(_event(event) for event in told["events"]),
             "rule": str(told["screening"]["rule"]),
             "exclude": bool(told["screening"]["exclude"]),
             "seed": int(told["seed"]),
             "study_digest": str(told["study_digest"]),
             "data_digest": str(told["data_digest"]),
         }
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise StudyError(
             f"{path.with_suffix('.json')} is not what `lacbench mos export` writes ({error!r}); export again"
         ) from error
+
+
+def _event(told: Mapping[str, Any]) -> dict[str, str]:
+    event = {key: str(told[key]) for key in EVENT}
+    if event["kind"] not in KINDS:
+        raise ValueError(event["kind"])
+    return event
 
 
 def of_study(study: "Study", peek: str = "") -> Source:

@@ -42,11 +42,18 @@ def read_name(value: Any, column: str, where: Where, row: int) -> str:
     name = "" if _is_empty(value) else str(value).strip()
     if not name:
         raise StudyError(f"{where(row)}: the {column} is empty; expected a name")
-    # A line feed would break tables, an escape sequence take over the terminal they are printed on.
-    if not name.isprintable() and any(category(character) in _CONTROL for character in name):
+    if not is_one_line(name):
         told = f"{where(row)}: expected a {column} without control characters and line feeds"
         raise StudyError(f"{told}, got {name!r}; rename it")
     return name
+
+
+def is_one_line(name: str) -> bool:
+    """Whether there are no control characters and line feeds in a name.
+
+    A line feed would break tables, an escape sequence take over the terminal they are printed on.
+    """
+    return name.isprintable() or not any(category(character) in _CONTROL for character in name)
 
 
 def _is_empty(value: Any) -> bool:

@@ -37,7 +37,7 @@ hints = st.lists(
 
 @pytest.mark.parametrize("name", FLOORS)
 @given(dabs=hints, seed=st.integers(0, 20))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_every_floor_keeps_the_lines_and_the_shape(name: str, dabs: list[Hint], seed: int) -> None:
     line_art = draw_figure(seed, 64)[1][:50, :, 0]
     colored = FLOORS[name](line_art, dabs)

@@ -159,7 +159,7 @@ def test_crops_taken_on_the_device_are_the_same(hint_image: str, packed: bool) -
 
 
 @given(st.integers(4, 64), st.floats(3.5, 4), st.floats(3.5, 4), st.integers(0, 10**6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_shrinking_on_the_device_is_opencvs(side: int, down: float, across: float, seed: int) -> None:
     shape = round(side * down), round(side * across), 3
     image = np.random.default_rng(seed).integers(0, 256, shape).astype(np.uint8)

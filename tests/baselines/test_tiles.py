@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lacbench.baselines.alacgan.networks import Generator, initialize
@@ -22,7 +22,6 @@ tilings = st.builds(
 
 
 @given(tilings, st.integers(1, 400).map(lambda n: 16 * n))
-@settings(deadline=None)
 def test_tiles_cover_a_side_and_their_weights_add_up(tiling: Tiling, length: int) -> None:
     begins = starts(length, tiling)
     side = min(tiling.side, length)
@@ -39,7 +38,6 @@ def test_tiles_cover_a_side_and_their_weights_add_up(tiling: Tiling, length: int
 
 
 @given(tilings, st.integers(20, 200).map(lambda n: 16 * n))
-@settings(deadline=None)
 def test_nothing_near_a_border_within_the_picture_is_used(tiling: Tiling, length: int) -> None:
     begins, unused = starts(length, tiling), (tiling.overlap - RAMP) // 2
     for begin, share in zip(begins, shares(begins, length, tiling.side), strict=True):

@@ -46,7 +46,7 @@ def test_half_of_the_samples_have_no_hints() -> None:
 
 
 @given(st.integers(0, 10**6), st.integers(0, 1000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_sample_is_a_function_of_seed_and_index(seed: int, index: int) -> None:
     config = CONFIG.model_copy(update={"seed": seed})
     first, second = (make_sample(EXAMPLES, config, index) for _ in range(2))
@@ -167,7 +167,7 @@ def test_flips_thicknesses_and_pictures_are_drawn_evenly() -> None:
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4), st.integers(0, 10**6))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_packed_drawings_are_the_drawings(height: int, width: int, number: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     lines = [random.choice([0, 255], (height, width)).astype(np.uint8) for _ in range(number)]

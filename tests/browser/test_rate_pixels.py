@@ -104,6 +104,11 @@ def test_what_does_not_fit_is_shown_smaller_and_said_so(server: Server, chromium
         box = tab.images.bounding_box()
         assert box and box["height"] < SIZE
         assert "of its size, so that it fits" in page.locator(".scale").inner_text()
+        page.wait_for_timeout(100)
+        inside = "s => s.scrollHeight <= s.clientHeight && s.scrollWidth <= s.clientWidth"
+        assert page.locator(".stage").evaluate(inside), "though these words took another line"
+        held = "labels => labels.every(l => l.getClientRects()[0].width <= l.parentNode.clientWidth)"
+        assert page.locator(".answers .label").evaluate_all(held)
         page.keyboard.press("z")
         file = stored(server, page, str(tab.images.get_attribute("src")))
         box = tab.images.bounding_box()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
+from lacbench.study.attempts import EACH
 from lacbench.study.invite import invite_openly
 
 from raters import connected
@@ -156,3 +158,32 @@ def test_wrong_links_and_too_many_of_them(tmp_path: Path, chromium: Browser) -> 
                 if guesser.data["text"][0].startswith("Too many wrong links"):
                     return
     raise AssertionError("any number of links can be tried")
+
+
+def test_wrong_links_are_not_forgotten_at_a_visitors_wish(tmp_path: Path) -> None:
+    def tried(empty: bool) -> str:
+        with connected(server.port, "guess") as guesser:
+            if empty:
+                guesser.socket.send(BackMsg(clear_cache=True).SerializeToString())
+                guesser.run({})
+            return str(guesser.data["text"][0])
+
+    with served(make_rated(tmp_path, "raters = 1")) as server:
+        assert any(tried(False).startswith("Too many") for _ in range(2 * EACH))
+        assert tried(True).startswith("Too many")
+
+
+def test_raters_are_not_told_what_a_broken_study_is_called(tmp_path: Path, chromium: Browser) -> None:
+    folder = make_rated(tmp_path, "raters = 1\nminimum_viewing_ms = 0")
+    with served(folder) as server, chromium.new_context() as context:
+        (token,) = server.tokens(1)
+        hidden = folder / "study.json"
+        hidden.rename(tmp_path / "elsewhere.json")
+        tab = Tab(context.new_page(), server.link(token))
+        assert tab.title == "The study does not work just now"
+        assert str(tmp_path) not in tab.page.content()
+        assert f"{folder} holds no study" in server.log.read_text()
+        (tmp_path / "elsewhere.json").rename(hidden)
+        tab.go()
+        tab.rate(4)
+        assert [answer.score for answer in server.answers("rater-01")] == [4]

@@ -89,7 +89,7 @@ def test_lines_and_what_lies_across_them_do_not_count() -> None:
     x=st.floats(0, 1, exclude_max=True),
     y=st.floats(0, 1, exclude_max=True),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_of_an_even_output_it_is_the_difference_of_two_colours(
     color: tuple[int, int, int], other: tuple[int, int, int], x: float, y: float
 ) -> None:
@@ -99,7 +99,7 @@ def test_of_an_even_output_it_is_the_difference_of_two_colours(
 
 
 @given(steps=st.lists(st.integers(1, 60), min_size=2, max_size=3))
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 def test_the_greyer_the_output_the_farther_from_its_hints(steps: list[int]) -> None:
     told = []
     for gone in np.cumsum([0, *steps]) / 200:

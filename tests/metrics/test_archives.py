@@ -239,7 +239,7 @@ with tarfile.open(fileobj=TARRED, mode="w", format=tarfile.PAX_FORMAT) as made_t
         made_tar.addfile(long, io.BytesIO(bytes(40)))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(
     damage=st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6),
     zip=st.booleans(),

@@ -50,7 +50,7 @@ def test_a_colour_that_ends_on_the_line_does_not_bleed() -> None:
 
 
 @given(pale=st.floats(0.1, 1), spill=st.integers(0, BESIDE))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_pale_colours_bleed_as_vivid_ones(pale: float, spill: int) -> None:
     colors = [tuple(np.rint(150 + pale * (np.array(c) - 150)).astype(int).tolist()) for c in (RED, BLUE)]
     told = bleeding(painted(spill, *colors), parted())
@@ -58,7 +58,7 @@ def test_pale_colours_bleed_as_vivid_ones(pale: float, spill: int) -> None:
 
 
 @given(steps=st.lists(st.integers(1, 2), min_size=2, max_size=4))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_the_wider_the_smear_the_more_it_bleeds(steps: list[int]) -> None:
     clean = painted()
     clean[:, COLUMN : COLUMN + 2], clean[:, COLUMN + 2 : COLUMN + 4] = RED, BLUE

@@ -31,7 +31,7 @@ def assert_equal_to_numpy(statistics: FeatureStatistics, x: np.ndarray) -> None:
 
 
 @given(st.integers(2, 40), st.integers(2, 6), st.integers(0, 2**32), st.lists(st.integers(0, 40), max_size=6))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_streaming_merging_and_two_passes_equal_numpy(n: int, d: int, seed: int, cuts: list[int]) -> None:
     x = features(n, d, seed)
     accumulator = Accumulator()
@@ -133,7 +133,7 @@ NPZ = io.BytesIO()
 np.savez_compressed(NPZ, mu=np.zeros(3), sigma=np.eye(3), n=np.asarray(7), protocol=np.asarray("clean"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(st.lists(st.tuples(st.integers(0, 10**4), st.integers(0, 255)), min_size=1, max_size=6))
 def test_damaged_files_are_refused_in_a_sentence(tmp_path: Path, damage: list[tuple[int, int]]) -> None:
     data = bytearray(NPZ.getvalue())

@@ -66,7 +66,7 @@ def test_equals_the_square_root_of_the_product_where_that_is_well_conditioned(di
 
 
 @given(st.integers(0, 2**32), st.integers(1, 12))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_commuting_gaussians_have_a_closed_form(seed: int, dimensions: int) -> None:
     random = np.random.default_rng(seed)
     basis = np.linalg.qr(random.normal(size=(dimensions, dimensions)))[0]

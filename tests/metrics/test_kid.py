@@ -31,7 +31,7 @@ def by_definition(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.integers(1, 5), st.integers(0, 2**32), st.integers(1, 13))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_equals_the_definition_whatever_the_blocks(n: int, m: int, d: int, seed: int, block: int) -> None:
     x, y = two(n, m, d, seed)
     with pytest.MonkeyPatch.context() as patch:

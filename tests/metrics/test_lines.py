@@ -101,7 +101,7 @@ def test_the_size_of_the_output_is_of_no_account() -> None:
 @given(
     colors=st.lists(st.tuples(*[st.integers(90, 255)] * 3), min_size=1, max_size=6), count=st.integers(0, 4)
 )
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_recall_is_the_share_of_lines_kept_whatever_the_colours(
     colors: list[tuple[int, int, int]], count: int
 ) -> None:
@@ -111,7 +111,7 @@ def test_recall_is_the_share_of_lines_kept_whatever_the_colours(
 
 
 @given(cuts=st.lists(st.integers(0, 480), min_size=2, max_size=5))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_erasing_more_never_raises_recall(cuts: list[int]) -> None:
     lines, told = LINES.copy(), [1.0]
     for cut in cuts:

@@ -54,7 +54,7 @@ def _wang(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_they_are_symmetric_and_best_for_equal_pictures(seed: int, strength: int) -> None:
     random = np.random.default_rng(seed)
     a = random.integers(0, 256, (161, 170, 3), np.uint8)

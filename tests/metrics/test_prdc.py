@@ -39,7 +39,7 @@ def by_the_package(fake: np.ndarray, real: np.ndarray, k: int) -> tuple[float, f
     st.booleans(),
     st.integers(1, 26),
 )
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 def test_equals_the_package_whatever_the_blocks(
     n: int, m: int, d: int, k: int, seed: int, tied: bool, block: int
 ) -> None:

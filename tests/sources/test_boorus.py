@@ -470,7 +470,7 @@ VALUES = st.recursive(
 
 @pytest.mark.parametrize("engine", ["danbooru", "gelbooru", "moebooru"])
 @given(value=VALUES, text=st.binary(max_size=60))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_but_our_own_errors_comes_out(engine: str, value: Any, text: bytes) -> None:
     source = spec(engine, tags=("a",), ratings=("questionable",))
     bodies = [json.dumps(value).encode(), text, b"<posts>" + text + b"</posts>"]
@@ -490,7 +490,7 @@ def test_nothing_but_our_own_errors_comes_out(engine: str, value: Any, text: byt
 
 
 @given(told=st.dictionaries(st.sampled_from(["id", "tags", "rating", "file_url", "source"]), st.text()))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_xml_of_arbitrary_texts_raises_nothing_else(told: dict[str, str]) -> None:
     fields = " ".join(f"{name}={quoteattr(value)}" for name, value in told.items() if name != "id")
     body = f'<posts><post id="3" {fields}/><post><id>2</id>{told.get("id", "")}</post></posts>'

@@ -172,7 +172,7 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES, junk=st.binary(max_size=40))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_but_our_own_errors_comes_out(
     tmp_path_factory: pytest.TempPathFactory, value: Any, junk: bytes
 ) -> None:

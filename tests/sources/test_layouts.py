@@ -115,7 +115,7 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_sidecars_of_arbitrary_values_raise_nothing(
     tmp_path_factory: pytest.TempPathFactory, value: Any
 ) -> None:

@@ -164,7 +164,7 @@ VALUES = st.recursive(
 
 
 @given(value=VALUES, junk=st.binary(max_size=60), name=st.sampled_from(["t.csv", "t.jsonl", "t.parquet"]))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_nothing_but_our_own_errors_comes_out(
     tmp_path_factory: pytest.TempPathFactory, value: Any, junk: bytes, name: str
 ) -> None:

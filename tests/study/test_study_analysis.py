@@ -119,7 +119,7 @@ def told(analysis: Analysis) -> dict[str, object]:
 SMALL = table(with_gaps(scores(8, MEANS, raters=6, items=9), 0.05))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.randoms(use_true_random=False))
 def test_order_of_rows_does_not_matter(shuffle: random.Random) -> None:
     rows = list(zip(*SMALL.values(), strict=True))
@@ -140,7 +140,7 @@ def close(one: object, other: object) -> bool:
     return one == other
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(6)), st.permutations(range(9)), st.permutations("abcd"))
 def test_names_do_not_matter(raters: list[int], items: list[int], methods: list[str]) -> None:
     renamed = dict(zip("abcd", methods, strict=True))
@@ -316,7 +316,7 @@ def test_intervals_of_mean_opinion_scores_cover_the_truth() -> None:
 CELLS = st.sampled_from([1, 2, 3, 4, 5, np.nan])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(arrays(np.float64, st.tuples(st.just(2), st.integers(1, 5), st.integers(1, 5)), elements=CELLS))
 def test_any_table_is_analysed_or_refused_in_a_sentence(cube: FloatArray) -> None:
     try:

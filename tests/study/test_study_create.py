@@ -295,6 +295,29 @@ def test_a_study_of_another_version_or_without_ratings_is_refused(tmp_path: Path
     assert not (folder / "ratings.sqlite").exists()
 
 
+def test_what_was_stated_beforehand_is_not_changed_afterwards(tmp_path: Path) -> None:
+    make_study(tmp_path, extra="[screening]\nrule = 'bt500'\nexclude = true").store.close()
+    file = tmp_path / "study/study.toml"
+    text = file.read_text()
+    assert text.count("true") == 1
+    file.write_text(text.replace("true", "false"))
+    with pytest.raises(StudyError, match=r"study\.toml is not the study file that this study was made of"):
+        Study.open(tmp_path / "study")
+    file.write_text(text, newline="\r\n")
+    Study.open(tmp_path / "study").store.close()
+
+
+def test_only_the_pictures_that_the_study_was_made_with_are_shown(tmp_path: Path) -> None:
+    with make_study(tmp_path) as study:
+        first, second, *_ = sorted(set(stimuli(study).values()))
+        shown = study.picture(first)
+        shown.unlink()
+        shown.symlink_to(study.folder / "study.toml")
+        with pytest.raises(StudyError, match=f"{first}.png is not the picture that the study was made with"):
+            study.picture(first)
+        assert study.picture(second).is_file()
+
+
 @pytest.mark.parametrize("sha256", ["../study", "0" * 64, "", "/etc/passwd", "../../study.toml\x00"])
 def test_only_pictures_of_the_study_are_served(tmp_path: Path, sha256: str) -> None:
     with make_study(tmp_path) as study, pytest.raises(StudyError, match="holds no picture"):
@@ -322,6 +345,13 @@ raters = 2
         (('b = "b"', ""), "methods: Dictionary should have at least 2 items"),
         (('b = "b"', '"gold:1" = "b"'), "no method's name"),
         (('b = "b"', '" " = "b"'), "no method's name"),
+        (('b = "b"', '"=HYPERLINK(a)" = "b"'), "no method's name"),
+        (('b = "b"', '"a\\u0007b" = "b"'), "no method's name"),
+        (('name = "s"', 'name = "a\\nb"'), "has control characters"),
+        (('data = "data"', 'data = "~nobodys-name/data"'), "'~nobodys-name/data', which is no path"),
+        (('data = "data"', 'data = "a\\u0000"'), "which is no path"),
+        (('name = "s"', "seed = " + "9" * 5000), "is no TOML: Exceeds the limit"),
+        (('name = "s"', "name = " + "[" * 100_000), "is no TOML"),
         (("raters = 2", 'raters = 2\nmode = "pairwise"\nshown = 3'), "shown = 3 asks for more"),
         (("raters = 2", "raters = 2\nshown = 2"), 'belong to mode = "pairwise"'),
         (("[ratings]", "[items]\ndraw = 3\nlist = ['abcdef']\n[ratings]"), "`draw` or `list`, not both"),
@@ -355,11 +385,14 @@ def test_the_study_file_that_the_docs_show_holds() -> None:
     assert design.told.split("\n\n")[1] == "Go by your first impression."
 
 
-def test_gold_is_for_scores() -> None:
+def test_gold_and_screening_are_for_scores() -> None:
     gold = "[[gold]]\nitem = 'abcdef'\npicture = 'x'\nexpected = [1]\n[methods]"
     text = GOOD.replace("[methods]", gold).replace("raters = 2", 'raters = 2\nmode = "pairwise"')
-    with pytest.raises(StudyError, match="expected none in pairwise mode"):
+    with pytest.raises(StudyError, match="gold pictures are scored; expected none in pairwise mode"):
         parse_design(text)
+    screened = text.replace(gold, "[screening]\nrule = 'bt500'\n[methods]")
+    with pytest.raises(StudyError, match="screening rules are of scores; expected none in pairwise mode"):
+        parse_design(screened)
 
 
 def test_ids_must_name_one_line_art(tmp_path: Path) -> None:

@@ -159,12 +159,29 @@ def test_links_are_printed_once_as_text_and_as_qr_codes(tmp_path: Path) -> None:
     assert seen == one
     opened = mos("invite", folder, "--open", "--cap", 1, "--qr-folder", tmp_path / "qr")
     assert opened.exit_code == 0 and (tmp_path / "qr/open.svg").read_text().startswith("<?xml")
+    (tmp_path / "file").write_text("")
+    for words in (["--json"], []):
+        lost = mos("invite", folder, "--again", "rater-01", "--qr-folder", tmp_path / "file" / "in", *words)
+        assert lost.exit_code == 1 and "?t=" in lost.stdout and lost.stderr.startswith("lacbench: ")
+    too_open = mos("invite", folder, "--open", "--cap", 3)
+    assert too_open.exit_code == 1 and "2 of the study's 5 raters have no link yet" in too_open.output
     too_many = mos("invite", folder, 3)
     assert too_many.exit_code == 1 and "ask for fewer" in too_many.output
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["3", "--open", "--cap", "2"], ["--open"], ["--cap", "2"], ["2", "--cap", "2"], ["0"]]
+    "words",
+    [
+        [],
+        ["3", "--open", "--cap", "2"],
+        ["--open"],
+        ["--cap", "2"],
+        ["2", "--cap", "2"],
+        ["0"],
+        ["1", "--url", "rate.example"],
+        ["1", "--url", "https://rate.example/?a=b"],
+        ["1", "--url", "http://[::1"],
+    ],
 )
 def test_invitations_that_are_not_clear_are_wrong_usage(tmp_path: Path, words: list[str]) -> None:
     assert mos("invite", tmp_path, *words).exit_code == 2

@@ -36,7 +36,7 @@ def of_role(order: tuple[Showing, ...], *roles: str) -> list[Showing]:
     return [showing for showing in order if showing.role in roles]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans())
 def test_every_rater_scores_every_method_of_their_line_arts_once(plan: Plan) -> None:
     orders = plan_orders(plan)
@@ -53,14 +53,14 @@ def test_every_rater_scores_every_method_of_their_line_arts_once(plan: Plan) -> 
     assert len(seen) == plan.items and len(set(seen.values())) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(plans() | plans(shown=2) | plans(shown=3))
 def test_no_line_art_comes_twice_in_a_row(plan: Plan) -> None:
     for order in plan_orders(plan):
         assert all(a.item != b.item for a, b in pairwise(order))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plans())
 def test_each_method_comes_equally_often_in_each_part_of_the_session(plan: Plan) -> None:
     for order in plan_orders(plan):
@@ -73,23 +73,24 @@ def test_each_method_comes_equally_often_in_each_part_of_the_session(plan: Plan)
             assert counts.max() - counts.min() <= 3
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(plans() | plans(shown=2))
 def test_repeats_are_far_from_their_first_and_of_each_method_equally_often(plan: Plan) -> None:
     for order in plan_orders(plan):
         again = of_role(order, "repeat")
         assert len(again) == len(set(again)) == plan.repeats
+        main = of_role(order, "main")
+        early = Counter(tuple(sorted(s.methods)) for s in main[: (len(main) + 1) // 2])
         blocks = Counter(tuple(sorted(s.methods)) for s in again)
-        counts = [blocks[block] for block in combinations(range(plan.methods), plan.shown)]
-        if plan.main // 2 >= 2 * len(counts):  # each block comes often enough in the first half
-            assert max(counts) - min(counts) <= 1
+        for block in combinations(range(plan.methods), plan.shown):  # less often only where it came no more
+            assert blocks[block] == early[block] or max(blocks.values(), default=0) - blocks[block] <= 1
         for showing in again:
             first = order.index(Showing(showing.item, showing.methods, "main"))
             between = of_role(order[first + 1 : order.index(showing)], "main")
             assert len(between) >= plan.main // 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans())
 def test_training_comes_first_on_line_arts_of_its_own_and_gold_among_the_others(plan: Plan) -> None:
     for order in plan_orders(plan):
@@ -101,7 +102,7 @@ def test_training_comes_first_on_line_arts_of_its_own_and_gold_among_the_others(
         assert order[plan.training].role == "main"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans(shown=2) | plans(shown=3))
 def test_every_pair_of_methods_is_compared_equally_often_in_every_place(plan: Plan) -> None:
     pairs, places = Counter(), Counter()
@@ -179,7 +180,7 @@ def test_dice_are_fair() -> None:
     assert {dice.below(3) for _ in range(100)} == {0, 1, 2}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(plans())
 def test_raters_who_never_come_leave_the_others_balanced(plan: Plan) -> None:
     seen = Counter(dict.fromkeys(range(plan.items), 0))

@@ -1,6 +1,7 @@
 """The organiser's page: its door, what it says of an open study and of a closed one, and its command."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -16,11 +17,13 @@ from streamlit.testing.v1 import AppTest
 import lacbench.dashboards.organiser as organiser
 from lacbench.cli import streamlit as starting
 from lacbench.cli.main import main
-from lacbench.study.attempts import EACH
+from lacbench.dashboards import kept
+from lacbench.study.attempts import EACH, Attempts
+from lacbench.study.create import create_study
 from lacbench.study.session import Study
 from lacbench.study.sources import load_source
 
-from studies import METHODS, rated
+from studies import METHODS, coloured, rated, study_file
 
 KEY = "correct horse battery"
 
@@ -42,9 +45,9 @@ def closed(tmp_path: Path) -> Study:
 def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("LACBENCH_MOS_SECRET", KEY)
     monkeypatch.setattr(ContextProxy, "ip_address", "192.0.2.7")  # of AppTest's own it is another each time
-    st.cache_resource.clear()
+    monkeypatch.setattr(kept, "attempts", Attempts())
     yield
-    st.cache_resource.clear()
+    kept.opened.cache_clear()
 
 
 def page(study: Study, monkeypatch: pytest.MonkeyPatch, key: str = KEY) -> AppTest:
@@ -85,10 +88,11 @@ def test_without_a_secret_nobody_comes_in(opened: Study, monkeypatch: pytest.Mon
 
 def test_who_tries_many_secrets_waits(opened: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.monotonic()
-    monkeypatch.setattr(organiser.attempts(), "_clock", lambda: now)  # no allowance comes back meanwhile
+    monkeypatch.setattr(kept.attempts, "_clock", lambda: now)  # no allowance comes back meanwhile
     before = page(opened, monkeypatch)
     for number in range(EACH):
         assert page(opened, monkeypatch, f"wrong-{number}").error
+    st.cache_resource.clear()  # any visitor can have Streamlit do that
     refused = page(opened, monkeypatch)
     assert refused.error and not refused.dataframe
     assert not before.run().error, "who is in stays in"
@@ -162,6 +166,17 @@ def test_what_cannot_be_analysed_yet_is_said(tmp_path: Path, monkeypatch: pytest
     study = rated(tmp_path, "raters = 3", 1)
     study.close()
     assert "expected two or more" in page(study, monkeypatch).error[0].value
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "*a* $x$ _b_ ![p](https://elsewhere.example/p.png)"
+    coloured(tmp_path)
+    file = study_file(tmp_path)
+    file.write_text(file.read_text().replace('name = "drawn"', f'name = "{name}"'))
+    with create_study(file, tmp_path / "study") as study:
+        title = page(study, monkeypatch).title[0].value
+        assert re.sub(r"\\(.)", r"\1", title) == name
+        assert not re.search(r"(?<!\\)[*$_!\[:]", title)
 
 
 def test_a_study_that_moved_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

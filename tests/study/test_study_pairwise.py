@@ -131,7 +131,7 @@ def test_the_same_seed_gives_the_same_figures_in_any_order_of_rows() -> None:
     assert compare(make_choices(columns), "ours", draws=100, seed=4).comparisons != one.comparisons
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(4)), st.integers(0, 50))
 def test_other_names_for_the_same_methods_change_nothing(order: list[int], seed: int) -> None:
     columns = chosen(seed, share=0.6)

@@ -340,7 +340,9 @@ def test_an_open_study_is_looked_at_only_when_that_is_asked_for(tmp_path: Path) 
     assert done.exit_code == 1 and "is still open" in done.stderr and study.events() == []
     done = CliRunner().invoke(main, [*words, "--peek", "--who", "ann"])
     assert done.exit_code == 0, done.output
-    assert [event["who"] for event in study.events()] == ["ann"]
+    done = CliRunner().invoke(main, [*words, "--peek", "--who", " "])
+    assert done.exit_code == 0, done.output
+    assert [event["who"] for event in study.events()] == ["ann", "nobody named"]
     assert "The study is still open." in Reader(tmp_path / "m.html").text
 
 
@@ -348,9 +350,10 @@ def test_what_tells_of_another_file_is_not_believed(tmp_path: Path) -> None:
     file = write_csv(tmp_path / "r.csv", simulated(raters=4, items=5, methods=("ours", "b")))
     beside(file, file_sha256="00" * 32)
     assert load_source(file).name == ""
-    beside(file, screening=None)
-    with pytest.raises(StudyError, match=r"r\.json is not what `lacbench mos export` writes"):
-        load_source(file)
+    for wrong in ({"screening": None}, {"seed": float("inf")}, {"events": [{**PEEK, "kind": "sold"}]}):
+        beside(file, **wrong)
+        with pytest.raises(StudyError, match=r"r\.json is not what `lacbench mos export` writes"):
+            load_source(file)
 
 
 def test_a_table_of_neither_kind_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,6 @@
 """What is kept: on either database nothing is lost, doubled or changed."""
 
 import multiprocessing
-import os
-import signal
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -110,7 +108,7 @@ def test_after_kill_9_every_acknowledged_rating_is_there(tmp_path: Path) -> None
             process.start()
         acknowledged = [pipe[0].recv() for pipe in pipes for _ in range(5)]
         for process in processes:
-            os.kill(process.pid, signal.SIGKILL)
+            process.kill()
         for process, pipe in zip(processes, pipes, strict=True):
             process.join()
             pipe[1].close()
