@@ -182,6 +182,28 @@ def hints_digest(hints: Hints, dataset: Dataset) -> str:
     return sha256_json({key: [asdict(hint) for hint in dabs] for key, dabs in given.items() if dabs})
 
 
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with an `About`, for a sentence."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {str(first['input'])[:80]!r}"
+
+
+def read_text(file: File) -> str:
+    """A submission's or card's text, which may be a stranger's.
+
+    Raises InputError for what cannot be read, more than MAX_TEXT bytes, or no UTF-8.
+    """
+    try:
+        data = read_bytes(file) if isinstance(file, Path) else file.read_bytes()
+        if len(data) > MAX_TEXT:
+            raise InputError(f"{file} has {len(data):,} bytes; expected at most {MAX_TEXT:,}; shorten it")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
+    except ImageError as error:
+        raise InputError(str(error)) from error
+
+
 def some(names: Iterable[str]) -> str:
     """The first few of the names, for a sentence."""
     shown = list(names)
@@ -217,7 +239,7 @@ def _beside(files: Sequence[File], name: str, source: Path) -> File | None:
 
 def _mapped(table: File, pictures: Sequence[File]) -> dict[File, str]:
     """The line art's id of each picture that map.csv names, by its name or its path beside the map."""
-    rows = list(csv.DictReader(io.StringIO(_text(table))))
+    rows = list(csv.DictReader(io.StringIO(read_text(table))))
     if not rows or not {"line_art", "file"} <= set(rows[0]):
         raise InputError(f"{table} is no map: expected a table with the columns line_art and file; mend it")
     folder = PurePosixPath(table.name).parent if isinstance(table, Entry) else PurePosixPath()
@@ -234,33 +256,17 @@ def _mapped(table: File, pictures: Sequence[File]) -> dict[File, str]:
 
 def _about(file: File) -> About:
     try:
-        return About.model_validate(tomllib.loads(_text(file)))
+        return About.model_validate(tomllib.loads(read_text(file)))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file} is no TOML: {error}; mend it") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"{file}: {where}: {first['msg']}; got {str(first['input'])[:80]!r}; mend it"
-        ) from error
+        raise InputError(f"{file}: {first_fault(error)}; mend it") from error
 
 
 def _json(file: File) -> dict[str, Any]:
     """What our own note tells; nothing where it is broken: it is no part of the submission proper."""
     try:
-        told = json.loads(_text(file))
+        told = json.loads(read_text(file))
     except (ValueError, RecursionError, InputError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _text(file: File) -> str:
-    try:
-        data = read_bytes(file) if isinstance(file, Path) else file.read_bytes()
-        if len(data) > MAX_TEXT:
-            raise InputError(f"{file} has {len(data):,} bytes; expected at most {MAX_TEXT:,}; shorten it")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
-    except ImageError as error:
-        raise InputError(str(error)) from error
