@@ -107,7 +107,7 @@ def test_missing_outputs_and_others_pictures_are_refused_by_name(dataset: Datase
     write_png(files[0], read(files[1]))
     with pytest.raises(InputError, match=r"holds 1 pictures of no line art of .*: other\.png; expected"):
         score(true, dataset, metrics=LIGHT)
-    with pytest.raises(InputError, match="nowhere is no folder"):
+    with pytest.raises(InputError, match="nowhere is not there; expected a submission"):
         score(true.parent / "nowhere", dataset)
     with pytest.raises(InputError, match="a score card names the data set it is of"):
         score(true, true)
@@ -279,7 +279,7 @@ def test_single_figures_can_be_asked_for(dataset: Dataset, true: Path) -> None:
 
 
 def test_every_metric_names_the_figures_that_it_gives(dataset: Dataset, true: Path) -> None:
-    context = Context(true, dataset, hints=choose_hints(dataset, 3, 1))
+    context = Context(open_submission(true, dataset), dataset, hints=choose_hints(dataset, 3, 1))
     for name in (*LIGHT, "hints"):
         assert tuple(METRICS[name].measure(context)) == METRICS[name].figures
 

@@ -133,7 +133,7 @@ def test_folders_that_moved_are_named(tmp_path: Path) -> None:
     coloured(tmp_path)
     file = study_file(tmp_path)
     (tmp_path / "outputs/ours").rename(tmp_path / "moved")
-    with pytest.raises(InputError, match=r"outputs/ours is no folder"):
+    with pytest.raises(InputError, match=r"outputs/ours is not there"):
         create_study(file, tmp_path / "study")
     (tmp_path / "data").rename(tmp_path / "gone")
     with pytest.raises(InputError, match=str(tmp_path / "data")):
