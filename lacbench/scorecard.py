@@ -139,7 +139,7 @@ def is_current(card: ScoreCard, dataset: Dataset, *, hints: Hints | None, metric
     """Whether `score`, not strict and on the CPU, would give this card again: by what it was made of."""
     context = Context(open_submission(card.submission, dataset).complete(), dataset, hints)
     same = (card.dataset, card.digests, card.environment) == (
-        dataset.digest, _digests(context), _environment("cpu")
+        dataset.digest, {"code": code_digest(), **_digests(context)}, _environment("cpu")
     )  # fmt: skip
     lacking = {name: reason for name in chosen(metrics) if (reason := METRICS[name].lacks(context))}
     taken = {figure for name, figures in chosen(metrics).items() if name not in lacking for figure in figures}
@@ -166,7 +166,7 @@ def make_card(
         metrics={key: figure.as_json() for key, figure in figures.items()},
         weights=submission.weights,
         not_measured=not_measured or {},
-        digests=digests or {},
+        digests={"code": code_digest(), **(digests or {})},
         environment=_environment(device),
         about=submission.about,
     )
@@ -234,8 +234,8 @@ def load_card(path: Path) -> ScoreCard:
 
 
 def _digests(context: Context) -> dict[str, str]:
-    """SHA-256 of what is scored, and of what scores."""
-    digests = {"submission": context.pictures.digest, "code": code_digest()}
+    """SHA-256 of what is scored."""
+    digests = {"submission": context.pictures.digest}
     if context.hints is not None:
         digests["hints"] = hints_digest(context.hints, context.dataset)
     return digests
