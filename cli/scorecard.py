@@ -24,7 +24,11 @@ def scorecard() -> None:
 @click.argument("card", type=ANY_PATH)
 @click.argument("submission", type=ANY_PATH)
 @click.argument("data", type=ANY_PATH)
-@click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
+@click.option(
+    "--hints",
+    type=ANY_PATH,
+    help="The colour hints that the method was given: a JSON file, or a folder of strokes.",
+)
 @click.option("--device", default="cpu", show_default=True, help="Where networks run: auto, cpu, cuda …")
 @json_option
 def verify(card: Path, submission: Path, data: Path, hints: Path | None, device: str, as_json: bool) -> None:
@@ -33,7 +37,7 @@ def verify(card: Path, submission: Path, data: Path, hints: Path | None, device:
     Exit status 1 where a digest differs, or a figure by more than its tolerance; that another version of
     lacbench made the card is a note. See docs/leaderboard.md.
     """
-    from lacbench.hints import load_hints
+    from lacbench.hints import load_given
     from lacbench.scorecard import load_card, open_dataset
     from lacbench.verification import verify_card
 
@@ -41,7 +45,7 @@ def verify(card: Path, submission: Path, data: Path, hints: Path | None, device:
         load_card(card),
         submission,
         open_dataset(data),
-        hints=load_hints(hints) if hints else None,
+        hints=load_given(hints) if hints else None,
         device=device,
         progress=listener(),
     )

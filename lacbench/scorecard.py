@@ -16,7 +16,7 @@ from lacbench.code import code_digest
 from lacbench.devices import choose_device
 from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
-from lacbench.hints import Hints
+from lacbench.hints import AnyHints
 from lacbench.manifest import load_dataset
 from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS, Context, Figures, Metric, chosen
@@ -88,7 +88,7 @@ def score(
     metrics: Sequence[str] | None = None,
     strict: bool | None = None,
     name: str = "",
-    hints: Hints | None = None,
+    hints: AnyHints | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> ScoreCard:
@@ -102,7 +102,7 @@ def score(
             be fetched, is an error; else it is on the card, with the reason. By default it is one where
             `metrics` are named.
         name: the method's name; by default the submission folder's.
-        hints: the hints that the method was given, by line art.
+        hints: the dabs or strokes that the method was given, by line art.
         device: torch's name for the place where networks run, or `auto`.
         progress: who listens.
 
@@ -135,7 +135,7 @@ def score(
     )  # fmt: skip
 
 
-def is_current(card: ScoreCard, dataset: Dataset, *, hints: Hints | None, metrics: Sequence[str]) -> bool:
+def is_current(card: ScoreCard, dataset: Dataset, *, hints: AnyHints | None, metrics: Sequence[str]) -> bool:
     """Whether `score`, not strict and on the CPU, would give this card again: by what it was made of."""
     context = Context(open_submission(card.submission, dataset).complete(), dataset, hints)
     same = (card.dataset, card.digests, card.environment) == (

@@ -11,7 +11,7 @@ import io
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_json
-from lacbench.hints import Hints
+from lacbench.hints import AnyHints, told_of
 from lacbench.images import read_bytes
 from lacbench.metrics.archives import Entry, entries, is_archive
 from lacbench.metrics.decoding import SUFFIXES
@@ -131,7 +131,7 @@ class Submission:
             )
         return {key: self.outputs[key] for key in keys}
 
-    def check_hints(self, hints: Hints, dataset: Dataset) -> None:
+    def check_hints(self, hints: AnyHints, dataset: Dataset) -> None:
         """Raise InputError where it tells that it was made with other hints, or with none."""
         if self.hints is not None and self.hints != hints_digest(hints, dataset):
             raise InputError(
@@ -176,10 +176,10 @@ def open_submission(source: Path, dataset: Dataset) -> Submission:
     )
 
 
-def hints_digest(hints: Hints, dataset: Dataset) -> str:
+def hints_digest(hints: AnyHints, dataset: Dataset) -> str:
     """Digest of the hints of the data set's line arts, as `lacbench colorize` notes it."""
     given = {m.record.sha256: hints.get(m.record.sha256, ()) for m in dataset.linearts}
-    return sha256_json({key: [asdict(hint) for hint in dabs] for key, dabs in given.items() if dabs})
+    return sha256_json({key: told_of(hints) for key, hints in given.items() if hints})
 
 
 def first_fault(error: ValidationError) -> str:

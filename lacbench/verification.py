@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lacbench.errors import InputError
-from lacbench.hints import Hints
+from lacbench.hints import AnyHints
 from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS
 from lacbench.progress import Progress
@@ -41,7 +41,7 @@ def verify_card(
     submission: Path,
     dataset: Dataset,
     *,
-    hints: Hints | None = None,
+    hints: AnyHints | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> tuple[Check, ...]:
