@@ -83,19 +83,24 @@ def strokes_on(
         truth = np.asarray(cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST), np.uint8)
     angles = random.uniform(0, np.pi, len(hints))
     places = snapped(labels, [hint.pixel(height, width) for hint in hints])
-    for hint, place, angle in zip(hints, places, angles.tolist(), strict=True):
-        room = labels == labels[place]
+    shortest = min(height, width)
+    reach, brush = max(1, shortest // LENGTH_SHARE // 2), max(1, shortest // BRUSH_SHARE)
+    for hint, (row, column), angle in zip(hints, places, angles.tolist(), strict=True):
+        top, left = max(0, row - reach - brush), max(0, column - reach - brush)
+        around = np.s_[top : row + reach + brush + 1, left : column + reach + brush + 1]
+        room, place = labels[around] == labels[row, column], (row - top, column - left)
         if truth is not None:
-            alike = np.abs(truth.astype(np.int16) - np.array(hint.color, np.int16)).max(axis=2) <= ALIKE
-            room = room & alike if alike[place] else room
-        painted[_stroke(room, place, angle)] = (*hint.color, 255)
+            off = np.abs(truth[around].astype(np.int16) - np.array(hint.color, np.int16)).max(axis=2)
+            room = room & (off <= ALIKE) if off[place] <= ALIKE else room
+        painted[around][_stroke(room, place, angle, reach, brush)] = (*hint.color, 255)
     return painted
 
 
-def _stroke(room: Mask, place: tuple[int, int], angle: float) -> Mask:
-    """Pixels (H, W) of the longest straight stroke through a place within a room; it may be a dot."""
-    shortest = min(room.shape)
-    reach, brush = max(1, shortest // LENGTH_SHARE // 2), max(1, shortest // BRUSH_SHARE)
+def _stroke(room: Mask, place: tuple[int, int], angle: float, reach: int, brush: int) -> Mask:
+    """Pixels (H, W) of the longest straight stroke through a place within a room; it may be a dot.
+
+    It goes at most `reach` pixels from the place to either side, and is `brush` pixels wide.
+    """
     lines = []
     for number in range(DIRECTIONS):
         heading = angle + number * np.pi / DIRECTIONS
