@@ -25,6 +25,7 @@ from lacbench.records import Dataset
 from lacbench.submission import (
     About,
     Submission,
+    cleaned,
     first_fault,
     hints_digest,
     open_submission,
@@ -206,7 +207,7 @@ def load_card(path: Path) -> ScoreCard:
     text = read_text(path)
     try:
         told = json.loads(text, parse_constant=_refused)
-        raw = _cleaned(told)
+        raw = cleaned(told)
         version = raw["lacbench_card"]
         if version not in (1, VERSION):
             raise ValueError(f"version {version}, expected 1 or {VERSION}")
@@ -254,22 +255,6 @@ def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:
         if strict:
             raise
         return str(error)
-
-
-def _cleaned(told: Any) -> Any:
-    """A stranger's JSON with all texts plain, those of keys too."""
-    if isinstance(told, str):
-        return _plain(told)
-    if isinstance(told, list):
-        return [_cleaned(one) for one in told]
-    if isinstance(told, dict):
-        return {_plain(key): _cleaned(value) for key, value in told.items()}
-    return told
-
-
-def _plain(text: str) -> str:
-    """A stranger's text as one line, without what would move a terminal's cursor."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def _word(told: object) -> str:

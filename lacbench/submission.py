@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_json
@@ -59,6 +59,11 @@ class About(BaseModel):
     """What the outputs were made on."""
     seconds_per_image: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Time a picture took there."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, told: object) -> object:
+        return cleaned(told)
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,17 @@ def read_text(file: File) -> str:
         raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
     except ImageError as error:
         raise InputError(str(error)) from error
+
+
+def cleaned(told: Any) -> Any:
+    """A stranger's JSON or TOML with each text as one line, without what would move a terminal's cursor."""
+    if isinstance(told, str):
+        return " ".join("".join(c if c.isprintable() else " " for c in told).split())
+    if isinstance(told, list | tuple):
+        return [cleaned(one) for one in told]
+    if isinstance(told, dict):
+        return {cleaned(key): cleaned(value) for key, value in told.items()}
+    return told
 
 
 def some(names: Iterable[str]) -> str:

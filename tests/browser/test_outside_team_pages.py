@@ -1,4 +1,7 @@
-"""What an outside team ends with, in a real browser: leaderboard and report, at a desk and on a phone."""
+"""What an outside team ends with, in a real browser: leaderboard and report, at a desk and on a phone.
+
+LACBENCH_SCREENSHOTS=FOLDER keeps pictures of the pages there, for people to look at.
+"""
 
 import os
 from pathlib import Path
