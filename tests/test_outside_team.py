@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,19 @@ from lacbench.scorecard import load_card
 from outside import commands, prepare, run
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, random_cache: Path) -> Path:
+    folder = tmp_path_factory.mktemp("prepared")
+    with chdir(folder):
+        prepare()
+    return folder
+
+
 @pytest.fixture
-def place(drawn_art: Path, tmp_path: Path, random_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    (tmp_path / "place").mkdir()
+def place(prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of what was prepared, for a test's own; commands run in it."""
+    shutil.copytree(prepared, tmp_path / "place")
     monkeypatch.chdir(tmp_path / "place")
-    prepare(drawn_art)
     return tmp_path / "place"
 
 

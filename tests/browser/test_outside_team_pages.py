@@ -4,6 +4,7 @@ LACBENCH_SCREENSHOTS=FOLDER keeps pictures of the pages there, for people to loo
 """
 
 import os
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
@@ -17,15 +18,15 @@ pytestmark = pytest.mark.browser
 SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
-@pytest.fixture
-def place(drawn_art: Path, tmp_path: Path, random_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, random_cache: Path) -> Path:
     """A folder in which the README's commands have been run."""
-    (tmp_path / "place").mkdir()
-    monkeypatch.chdir(tmp_path / "place")
-    prepare(drawn_art)
-    for command in commands():
-        run(command)
-    return tmp_path / "place"
+    folder = tmp_path_factory.mktemp("place")
+    with chdir(folder):
+        prepare()
+        for command in commands():
+            run(command)
+    return folder
 
 
 def test_the_pages_open_fit_and_are_accessible(place: Path, chromium: Browser, findings: Findings) -> None:
