@@ -1,6 +1,6 @@
 """Colour line arts with any model: a training run, a checkpoint, an exported file, or a floor."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,7 +11,7 @@ from lacbench.baselines.painting import Painter
 from lacbench.baselines.tiles import Tiling
 from lacbench.errors import InputError, OutputError
 from lacbench.files import make_folder, read_json, sha256_file, sha256_json, write_json
-from lacbench.hints import AnyHints, Given, Strokes, dabs_of, told_of
+from lacbench.hints import AnyHints, Given, Hint, Strokes, dabs_of, told_of
 from lacbench.images import SUFFIXES, Array, read, resize_shortest, write_png
 from lacbench.lineart import clean
 from lacbench.manifest import load_dataset
@@ -74,7 +74,7 @@ def colorize(
     pictures = ((key, _prepared(linearts[key], size)) for key in tracked)
     for group in grouped(pictures, batch):
         line_arts = [line_art for _, line_art in group]
-        dabs = [dabs_of(given[key], *line_art.shape) for key, line_art in group]
+        dabs = [_dabs(given[key], line_art) for key, line_art in group]
         for (key, _), colored in zip(group, painter.paint(line_arts, dabs), strict=True):
             write_png(out / f"{key}.png", colored)
     shown = "their own size" if size == "original" else f"{size} px"
@@ -138,6 +138,11 @@ def _prepared(file: Path, size: int | Literal["original"]) -> Array:
     """The line art as every method is given it: uint8 (H, W), 0 ink, 255 paper."""
     line_art = clean(read(file))
     return line_art if size == "original" else resize_shortest(line_art, size)
+
+
+def _dabs(given: Given, line_art: Array) -> Sequence[Hint]:
+    height, width = line_art.shape
+    return dabs_of(given, height, width)
 
 
 def _state(
