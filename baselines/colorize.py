@@ -1,7 +1,6 @@
 """Colour line arts with any model: a training run, a checkpoint, an exported file, or a floor."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +11,7 @@ from lacbench.baselines.painting import Painter
 from lacbench.baselines.tiles import Tiling
 from lacbench.errors import InputError, OutputError
 from lacbench.files import make_folder, read_json, sha256_file, sha256_json, write_json
-from lacbench.hints import Hint, Strokes
+from lacbench.hints import AnyHints, Given, Hint, Strokes, dabs_of, told_of
 from lacbench.images import SUFFIXES, Array, read, resize_shortest, write_png
 from lacbench.lineart import clean
 from lacbench.manifest import load_dataset
@@ -23,8 +22,6 @@ SUBMISSION = "submission.json"
 WAITING = 2**26
 """Pixels of line art that wait, at most, for others of their size."""
 
-Given = Sequence[Hint] | Strokes
-"""A line art's hints: dabs, or strokes painted over it."""
 Size = int | Literal["original"] | None
 """Shortest side of the outputs, pixels; `original` for each line art's own; None for the model's."""
 
@@ -34,7 +31,7 @@ def colorize(
     linearts: Mapping[str, Path],
     out: Path,
     *,
-    hints: Mapping[str, Given] | None = None,
+    hints: AnyHints | None = None,
     size: Size = None,
     tile: int | None = None,
     batch: int = 1,
@@ -121,7 +118,7 @@ def grouped(
     yield from waiting.values()
 
 
-def _check(model: Path, linearts: Mapping[str, Path], hints: Mapping[str, Given] | None) -> None:
+def _check(model: Path, linearts: Mapping[str, Path], hints: AnyHints | None) -> None:
     """Raise InputError where hints do not fit, before the long work."""
     if not linearts:
         raise InputError("there are no line arts to colour; expected at least one")
@@ -145,14 +142,14 @@ def _prepared(file: Path, size: int | Literal["original"]) -> Array:
 
 def _dabs(given: Given, line_art: Array) -> Sequence[Hint]:
     height, width = line_art.shape
-    return given.dabs(height, width) if isinstance(given, Strokes) else given
+    return dabs_of(given, height, width)
 
 
 def _state(
     painter: Painter, linearts: Mapping[str, Path], given: Mapping[str, Given], size: int | str
 ) -> dict[str, object]:
     """What the outputs follow from, but for the last bits of a device's arithmetic."""
-    hints = {k: _told(g) for k, g in given.items() if g}
+    hints = {k: told_of(g) for k, g in given.items() if g}
     return {
         "model": painter.digest,
         "weights": dict(painter.weights),
@@ -162,12 +159,6 @@ def _state(
         "hints": sha256_json(hints) if hints else None,
         "version": lacbench.__version__,
     }
-
-
-def _told(given: Given) -> object:
-    if isinstance(given, Strokes):
-        return sha256_file(given.file)
-    return [asdict(hint) for hint in given]
 
 
 def _claim(out: Path, state: dict[str, object]) -> None:

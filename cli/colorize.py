@@ -70,12 +70,10 @@ def colorize(
     LINEARTS is a data set, of which the line arts are taken, or a folder of pictures. Strokes are painted
     over the line art in its own size, on a transparent ground.
     """
-    from lacbench.baselines.colorize import Given, colorize, find_linearts
-    from lacbench.hints import load_hints, load_strokes
+    from lacbench.baselines.colorize import colorize, find_linearts
+    from lacbench.hints import load_given
 
-    hints: dict[str, Given] | None = None
-    if hints_path is not None:
-        hints = {**(load_strokes(hints_path) if hints_path.is_dir() else load_hints(hints_path))}
+    hints = None if hints_path is None else load_given(hints_path)
     files = find_linearts(linearts)
     colorize(
         model, files, out, hints=hints, size=size, tile=tile, batch=batch, device=device, progress=listener()

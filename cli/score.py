@@ -23,7 +23,11 @@ if TYPE_CHECKING:
     "hints, colorfulness, paired, lpips-alex, lpips-vgg.  [default: all that apply, but fd-dinov2, cmmd and "
     "lpips-vgg]",
 )
-@click.option("--hints", type=ANY_PATH, help="The colour hints that the method was given: a JSON file.")
+@click.option(
+    "--hints",
+    type=ANY_PATH,
+    help="The colour hints that the method was given: a JSON file, or a folder of strokes.",
+)
 @click.option("--name", default="", help="The method's name on the card; else SUBMISSION's folder's.")
 @click.option("--device", default="cpu", show_default=True, help="Where networks run: auto, cpu, cuda …")
 @json_option
@@ -41,7 +45,7 @@ def score(
 
     paired and lpips need true pairs in DATA, hints the hints. See docs/score.md.
     """
-    from lacbench.hints import load_hints
+    from lacbench.hints import load_given
     from lacbench.scorecard import card_json, save_card, score
 
     card = score(
@@ -49,7 +53,7 @@ def score(
         data,
         metrics=None if metrics is None else [word.strip() for word in metrics.split(",") if word.strip()],
         name=name,
-        hints=load_hints(hints) if hints else None,
+        hints=load_given(hints) if hints else None,
         device=device,
         progress=listener(),
     )

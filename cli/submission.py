@@ -27,7 +27,7 @@ def check(source: Path, data: Path, as_json: bool) -> None:
     refused. See docs/submissions.md.
     """
     from lacbench.scorecard import open_dataset
-    from lacbench.submission import open_submission
+    from lacbench.submission import cleaned, open_submission
     from lacbench.vetting import KINDS, vet
 
     dataset = open_dataset(data)
@@ -45,7 +45,8 @@ def check(source: Path, data: Path, as_json: bool) -> None:
             if of_kind:
                 click.echo(f"{'refused' if fatal else 'note'}: {len(of_kind):,} {what}")
                 for finding in of_kind[:SHOWN]:
-                    click.echo(f"    {finding.picture}{f': {finding.detail}' if finding.detail else ''}")
+                    line = f"{finding.picture}{f': {finding.detail}' if finding.detail else ''}"
+                    click.echo(f"    {cleaned(line)}")
                 if len(of_kind) > SHOWN:
                     click.echo(f"    … and {len(of_kind) - SHOWN:,} more (--json names them all)")
         click.echo(

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lacbench.errors import InputError
-from lacbench.files import write_json
+from lacbench.files import sha256_file, write_json
 from lacbench.images import Array, identify, read, read_bytes, read_rgba
 from lacbench.lineart import PAPER_RADIUS, clean, paper_color
 from lacbench.records import Dataset, Member
@@ -103,6 +103,22 @@ def _pooled(strokes: Array, height: int, width: int) -> tuple[Array, NDArray[np.
     return colors, mask
 
 
+Given = Sequence[Hint] | Strokes
+"""What a model is told of one line art's colours: dabs, or strokes painted over it."""
+AnyHints = Mapping[str, Given]
+"""Dabs or strokes of each line art, by the line art's sha256."""
+
+
+def dabs_of(given: Given, height: int, width: int) -> Sequence[Hint]:
+    """What is given, as dabs on the line art resized to `height` × `width` pixels. Raises ImageError."""
+    return given.dabs(height, width) if isinstance(given, Strokes) else given
+
+
+def told_of(given: Given) -> object:
+    """What a digest of hints is taken of: the dabs, or the SHA-256 of the strokes' file."""
+    return sha256_file(given.file) if isinstance(given, Strokes) else [asdict(hint) for hint in given]
+
+
 def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hint, ...]]:
     """Draw `count` hints for each line art, at places and with colours that the seed decides.
 
@@ -117,10 +133,7 @@ def choose_hints(dataset: Dataset, count: int, seed: int) -> dict[str, tuple[Hin
 
 
 def _draw(dataset: Dataset, lineart: Member, count: int, seed: int) -> tuple[Hint, ...]:
-    # Counter-based: a line art's hints do not depend on which others there are.
-    random = np.random.Generator(
-        np.random.Philox(key=np.array([seed, int(lineart.record.sha256[:16], 16)], np.uint64))
-    )
+    random = np.random.Generator(chance(seed, lineart))
     whim = dataset.illustrations[int(random.integers(len(dataset.illustrations)))]
     truth = dataset.truth(lineart)
     picture = read(dataset.file(truth or whim))
@@ -133,6 +146,11 @@ def _draw(dataset: Dataset, lineart: Member, count: int, seed: int) -> tuple[Hin
         left, top, right, bottom = _drawn_box(read(dataset.file(lineart)))
         places = random.random((count, 2)) * [right - left, bottom - top] + [left, top]
     return tuple(Hint(x, y, (r, g, b)) for (x, y), (r, g, b) in zip(places.tolist(), colors, strict=True))
+
+
+def chance(seed: int, lineart: Member) -> np.random.Philox:
+    """A line art's random bits. Counter-based: they do not depend on which other line arts there are."""
+    return np.random.Philox(key=np.array([seed, int(lineart.record.sha256[:16], 16)], np.uint64))
 
 
 def _painted(picture: Array) -> NDArray[np.bool_]:
@@ -185,6 +203,11 @@ def load_strokes(folder: Path) -> dict[str, Strokes]:
             f"{folder} holds no strokes: expected <id>.png for a line art, RGBA and of its size; paint some"
         )
     return {file.stem: Strokes(file) for file in files}
+
+
+def load_given(path: Path) -> AnyHints:
+    """The strokes in a folder, or the dabs in a file. Raises InputError for neither."""
+    return load_strokes(path) if path.is_dir() else load_hints(path)
 
 
 def _checked(x: float, y: float, color: list[int]) -> Hint:

@@ -147,7 +147,8 @@ def render_svg(data: bytes, size: int, name: str = "the picture") -> bytes:
 
 
 def encode_png(image: Array, *, bilevel: bool = False) -> bytes:
-    """Encode uint8 (H, W, 3) RGB or (H, W) grey as PNG without metadata; `bilevel` makes it 1-bit."""
+    """Encode uint8 (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey as PNG without metadata; `bilevel` makes it
+    1-bit."""
     picture = Image.fromarray(image)
     if bilevel:
         picture = picture.convert("1", dither=Image.Dither.NONE)

@@ -16,7 +16,7 @@ from lacbench.images import write_png
 from lacbench.metrics.claims import same_aspect
 from lacbench.pixels import picture_of
 from lacbench.records import Dataset
-from lacbench.submission import ABOUT, SUBMISSION, About, hints_digest, some
+from lacbench.submission import ABOUT, SUBMISSION, About, first_fault, hints_digest, some
 
 MAKER = "lacbench.Benchmark"
 """Who wrote a submission.json, so that no others' outputs are written over."""
@@ -146,11 +146,7 @@ def _toml(about: Mapping[str, Any], hinted: bool) -> str:
     try:
         told = About(**{"hints": hinted, **about}).model_dump(exclude_defaults=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"{where}: {first['msg']}, got {str(first['input'])[:80]!r}; see docs/submissions.md"
-        ) from error
+        raise InputError(f"{first_fault(error)}; see docs/submissions.md") from error
     # Strings, numbers, truths and lists of strings are the same in TOML as in JSON, but for DEL.
     rows = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in told.items())
     return "".join(rows).replace("\x7f", "\\u007f")

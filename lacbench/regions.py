@@ -1,5 +1,7 @@
 """Regions of a line art: what its lines enclose, small gaps in them counted as closed."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,18 @@ def regions(line_art: Array) -> Labels:
     for radius in range(largest_ball(*line_art.shape), -1, -1):
         labels = _grown(labels, room >= radius + 1)
     return labels
+
+
+def snapped(labels: Labels, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The labelled pixel nearest to each place, row and column; there must be a label above 0."""
+    _, nearest = cv2.distanceTransformWithLabels(
+        (labels == 0).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(labels)
+    number = np.zeros(nearest.max() + 1, np.int64)
+    number[nearest[rows, columns]] = np.arange(len(rows))
+    found = [int(number[nearest[place]]) for place in places]
+    return [(int(rows[i]), int(columns[i])) for i in found]
 
 
 def largest_ball(height: int, width: int) -> int:

@@ -9,20 +9,33 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 import lacbench
+from lacbench.code import code_digest
 from lacbench.devices import choose_device
 from lacbench.errors import FetchError, InputError, MissingError
 from lacbench.files import write_json
-from lacbench.hints import Hints
+from lacbench.hints import AnyHints
 from lacbench.manifest import load_dataset
 from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS, Context, Figures, Metric, chosen
 from lacbench.progress import Progress, Silent
 from lacbench.records import Dataset
-from lacbench.submission import Submission, hints_digest, open_submission
+from lacbench.submission import (
+    About,
+    Submission,
+    cleaned,
+    first_fault,
+    hints_digest,
+    open_submission,
+    read_text,
+)
 
 VERSION = 2
 """Version of the card's layout. Cards of version 1, which hold an FID alone, are still read."""
+MAX_WORD = 255
+"""Characters of the longest name on a card: that of a folder."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +58,12 @@ class ScoreCard:
     not_measured: Mapping[str, str] = field(default_factory=dict)
     """Why a metric was not taken, by its name."""
     digests: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of what was scored: `submission` (see `Pictures.digest`), and `hints` where they are known."""
+    """SHA-256 of what was scored: `submission` (see `Pictures.digest`), and `hints` where they are known;
+    of what scored it: `code` (see `lacbench.code`)."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Versions of lacbench, Python, NumPy and Torch; the device."""
+    about: About | None = None
+    """What the submission's submission.toml tells; None without one."""
 
     @property
     def fid(self) -> Mapping[str, Any]:
@@ -73,7 +89,7 @@ def score(
     metrics: Sequence[str] | None = None,
     strict: bool | None = None,
     name: str = "",
-    hints: Hints | None = None,
+    hints: AnyHints | None = None,
     device: str = "cpu",
     progress: Progress | None = None,
 ) -> ScoreCard:
@@ -87,7 +103,7 @@ def score(
             be fetched, is an error; else it is on the card, with the reason. By default it is one where
             `metrics` are named.
         name: the method's name; by default the submission folder's.
-        hints: the hints that the method was given, by line art.
+        hints: the dabs or strokes that the method was given, by line art.
         device: torch's name for the place where networks run, or `auto`.
         progress: who listens.
 
@@ -120,11 +136,11 @@ def score(
     )  # fmt: skip
 
 
-def is_current(card: ScoreCard, dataset: Dataset, *, hints: Hints | None, metrics: Sequence[str]) -> bool:
+def is_current(card: ScoreCard, dataset: Dataset, *, hints: AnyHints | None, metrics: Sequence[str]) -> bool:
     """Whether `score`, not strict and on the CPU, would give this card again: by what it was made of."""
     context = Context(open_submission(card.submission, dataset).complete(), dataset, hints)
     same = (card.dataset, card.digests, card.environment) == (
-        dataset.digest, _digests(context), _environment("cpu")
+        dataset.digest, {"code": code_digest(), **_digests(context)}, _environment("cpu")
     )  # fmt: skip
     lacking = {name: reason for name in chosen(metrics) if (reason := METRICS[name].lacks(context))}
     taken = {figure for name, figures in chosen(metrics).items() if name not in lacking for figure in figures}
@@ -151,8 +167,9 @@ def make_card(
         metrics={key: figure.as_json() for key, figure in figures.items()},
         weights=submission.weights,
         not_measured=not_measured or {},
-        digests=digests or {},
+        digests={"code": code_digest(), **(digests or {})},
         environment=_environment(device),
+        about=submission.about,
     )
 
 
@@ -177,14 +194,20 @@ def save_card(path: Path, card: ScoreCard) -> None:
 def card_json(card: ScoreCard) -> dict[str, Any]:
     """The card as JSON; the submission's folder as it was named."""
     told = {**vars(card), "submission": card.submission.as_posix()}
+    told["about"] = card.about and card.about.model_dump(mode="json", exclude_defaults=True)
     plain = {key: dict(value) if isinstance(value, Mapping) else value for key, value in told.items()}
     return {"lacbench_card": VERSION, **plain}
 
 
 def load_card(path: Path) -> ScoreCard:
-    """Read a card of version 1 or 2, which may be a stranger's. Raises InputError for anything else."""
+    """Read a card of version 1 or 2, which may be a stranger's. Raises InputError for anything else.
+
+    Its texts become single lines without what would move a terminal's cursor.
+    """
+    text = read_text(path)
     try:
-        raw = json.loads(path.read_text("utf-8"))
+        told = json.loads(text, parse_constant=_refused)
+        raw = cleaned(told)
         version = raw["lacbench_card"]
         if version not in (1, VERSION):
             raise ValueError(f"version {version}, expected 1 or {VERSION}")
@@ -194,17 +217,20 @@ def load_card(path: Path) -> ScoreCard:
         if not isinstance(raw["hints"], bool):
             raise TypeError(f"hints is {raw['hints']!r}, expected true or false")
         return ScoreCard(
-            name=_plain(str(raw["name"])),
-            submission=(path.parent / raw["submission"]).resolve(),
+            name=_word(raw["name"]),
+            submission=(path.parent / told["submission"]).resolve(),
             hints=raw["hints"],
-            dataset=str(raw["dataset"]),
-            metrics={str(name): dict(figure) for name, figure in metrics.items()},
+            dataset=_word(raw["dataset"]),
+            metrics={name: dict(figure) for name, figure in metrics.items()},
             weights=_texts(raw, "weights"),
             not_measured=_texts(raw, "not_measured"),
             digests=_texts(raw, "digests"),
             environment=_texts(raw, "environment"),
+            about=About.model_validate(raw["about"]) if raw.get("about") is not None else None,
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except ValidationError as error:
+        raise InputError(f"{path} is no score card: about: {first_fault(error)}; score again") from error
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError) as error:
         raise InputError(f"{path} is no score card: {type(error).__name__} {error}; score again") from error
 
 
@@ -231,13 +257,21 @@ def _take(metric: Metric, context: Context, *, strict: bool) -> Figures | str:
         return str(error)
 
 
-def _plain(text: str) -> str:
-    """A stranger's text as one line, without what would move a terminal's cursor."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+def _word(told: object) -> str:
+    """A name, or a digest. Raises TypeError or ValueError for none."""
+    if not isinstance(told, str):
+        raise TypeError(f"{told!r} is no text")
+    if not 1 <= len(told) <= MAX_WORD:
+        raise ValueError(f"a name of {len(told)} characters, expected 1 to {MAX_WORD}")
+    return told
 
 
 def _texts(raw: Mapping[str, Any], key: str) -> dict[str, str]:
-    return {str(name): str(text) for name, text in raw.get(key, {}).items()}
+    return {name: str(text) for name, text in raw.get(key, {}).items()}
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant}, which is no number")
 
 
 def _environment(device: str) -> dict[str, str]:

@@ -11,15 +11,15 @@ import io
 import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lacbench.errors import ImageError, InputError
 from lacbench.files import sha256_json
-from lacbench.hints import Hints
+from lacbench.hints import AnyHints, told_of
 from lacbench.images import read_bytes
 from lacbench.metrics.archives import Entry, entries, is_archive
 from lacbench.metrics.decoding import SUFFIXES
@@ -59,6 +59,11 @@ class About(BaseModel):
     """What the outputs were made on."""
     seconds_per_image: float | None = Field(None, gt=0, allow_inf_nan=False)
     """Time a picture took there."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain(cls, told: object) -> object:
+        return cleaned(told)
 
 
 @dataclass(frozen=True)
@@ -131,7 +136,7 @@ class Submission:
             )
         return {key: self.outputs[key] for key in keys}
 
-    def check_hints(self, hints: Hints, dataset: Dataset) -> None:
+    def check_hints(self, hints: AnyHints, dataset: Dataset) -> None:
         """Raise InputError where it tells that it was made with other hints, or with none."""
         if self.hints is not None and self.hints != hints_digest(hints, dataset):
             raise InputError(
@@ -176,10 +181,43 @@ def open_submission(source: Path, dataset: Dataset) -> Submission:
     )
 
 
-def hints_digest(hints: Hints, dataset: Dataset) -> str:
+def hints_digest(hints: AnyHints, dataset: Dataset) -> str:
     """Digest of the hints of the data set's line arts, as `lacbench colorize` notes it."""
     given = {m.record.sha256: hints.get(m.record.sha256, ()) for m in dataset.linearts}
-    return sha256_json({key: [asdict(hint) for hint in dabs] for key, dabs in given.items() if dabs})
+    return sha256_json({key: told_of(hints) for key, hints in given.items() if hints})
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first thing that is wrong with an `About`, for a sentence."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, got {str(first['input'])[:80]!r}"
+
+
+def read_text(file: File) -> str:
+    """A submission's or card's text, which may be a stranger's.
+
+    Raises InputError for what cannot be read, more than MAX_TEXT bytes, or no UTF-8.
+    """
+    try:
+        data = read_bytes(file) if isinstance(file, Path) else file.read_bytes()
+        if len(data) > MAX_TEXT:
+            raise InputError(f"{file} has {len(data):,} bytes; expected at most {MAX_TEXT:,}; shorten it")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
+    except ImageError as error:
+        raise InputError(str(error)) from error
+
+
+def cleaned(told: Any) -> Any:
+    """A stranger's JSON or TOML with each text as one line, without what would move a terminal's cursor."""
+    if isinstance(told, str):
+        return " ".join("".join(c if c.isprintable() else " " for c in told).split())
+    if isinstance(told, list | tuple):
+        return [cleaned(one) for one in told]
+    if isinstance(told, dict):
+        return {cleaned(key): cleaned(value) for key, value in told.items()}
+    return told
 
 
 def some(names: Iterable[str]) -> str:
@@ -217,7 +255,7 @@ def _beside(files: Sequence[File], name: str, source: Path) -> File | None:
 
 def _mapped(table: File, pictures: Sequence[File]) -> dict[File, str]:
     """The line art's id of each picture that map.csv names, by its name or its path beside the map."""
-    rows = list(csv.DictReader(io.StringIO(_text(table))))
+    rows = list(csv.DictReader(io.StringIO(read_text(table))))
     if not rows or not {"line_art", "file"} <= set(rows[0]):
         raise InputError(f"{table} is no map: expected a table with the columns line_art and file; mend it")
     folder = PurePosixPath(table.name).parent if isinstance(table, Entry) else PurePosixPath()
@@ -234,33 +272,17 @@ def _mapped(table: File, pictures: Sequence[File]) -> dict[File, str]:
 
 def _about(file: File) -> About:
     try:
-        return About.model_validate(tomllib.loads(_text(file)))
+        return About.model_validate(tomllib.loads(read_text(file)))
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{file} is no TOML: {error}; mend it") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise InputError(
-            f"{file}: {where}: {first['msg']}; got {str(first['input'])[:80]!r}; mend it"
-        ) from error
+        raise InputError(f"{file}: {first_fault(error)}; mend it") from error
 
 
 def _json(file: File) -> dict[str, Any]:
     """What our own note tells; nothing where it is broken: it is no part of the submission proper."""
     try:
-        told = json.loads(_text(file))
+        told = json.loads(read_text(file))
     except (ValueError, RecursionError, InputError):
         return {}
     return told if isinstance(told, dict) else {}
-
-
-def _text(file: File) -> str:
-    try:
-        data = read_bytes(file) if isinstance(file, Path) else file.read_bytes()
-        if len(data) > MAX_TEXT:
-            raise InputError(f"{file} has {len(data):,} bytes; expected at most {MAX_TEXT:,}; shorten it")
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{file} is no text in UTF-8: {error}; save it again as such") from error
-    except ImageError as error:
-        raise InputError(str(error)) from error

@@ -27,6 +27,7 @@ from lacbench.published import ATTRIBUTION, FILE, Index, read_published
 from lacbench.recipe import parse_recipe
 from lacbench.records import SETS, Dataset, Member
 from lacbench.scorecard import load_card, make_card, save_card
+from lacbench.submission import open_submission
 
 from made import ZERO, draw_figure, recipe_for, record
 
@@ -157,7 +158,9 @@ def test_hints_and_cards_are_shared_and_those_of_other_data_refused(dataset: Dat
     hints, out = tmp_path / "h.json", tmp_path / "shared"
     save_hints(hints, choose_hints(dataset, 3, 1))
     reason = f"put the file at {tmp_path}/cache/net.pth; or not"
-    made = make_card(tmp_path / "outputs/mine", dataset, {}, name="mine", not_measured={"lpips": reason})
+    (tmp_path / "outputs/mine").mkdir(parents=True)
+    opened = open_submission(tmp_path / "outputs/mine", dataset)
+    made = make_card(opened, dataset, {}, name="mine", not_measured={"lpips": reason})
     save_card(tmp_path / "my card.json", made)
     publish(dataset.folder, out, hints=hints, cards=[tmp_path / "my card.json"])
     assert load_hints(out / "hints.json") == load_hints(hints)

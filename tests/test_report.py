@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from lacbench import reproduce
 from lacbench.baselines.alacgan.config import make_config
 from lacbench.baselines.floors import FLOORS
-from lacbench.cli.hints import hints as hints_command
+from lacbench.cli.hints import make as hints_command
 from lacbench.cli.main import main
 from lacbench.curate import build_dataset
 from lacbench.engine import Local

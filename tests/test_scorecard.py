@@ -23,7 +23,7 @@ from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
-from lacbench.scorecard import load_card, make_card, save_card, score
+from lacbench.scorecard import card_json, load_card, make_card, save_card, score
 from lacbench.submission import open_submission
 from lacbench.tables import groups_of, scores_of
 
@@ -296,3 +296,86 @@ def test_the_command_prints_a_table_or_the_card(dataset: Dataset, true: Path, tm
     done = CliRunner().invoke(main, [*words[:3], "--metrics", "hints"])
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("lacbench: hints cannot be measured")
+
+
+def test_a_card_tells_what_the_authors_tell(dataset: Dataset, true: Path, tmp_path: Path) -> None:
+    told = 'model = "Ours"\nauthors = ["A", "B"]\nlink = "https://example.org"\nseconds_per_image = 0.5\n'
+    (true / "submission.toml").write_text(told)
+    card = score(true, dataset, metrics=["colorfulness"])
+    assert (card.name, card.about and card.about.authors, len(card.digests["code"])) == (
+        "Ours",
+        ("A", "B"),
+        64,
+    )
+    save_card(tmp_path / "card.json", card)
+    raw = json.loads((tmp_path / "card.json").read_text("utf-8"))
+    assert raw["about"] == {
+        "model": "Ours", "authors": ["A", "B"], "link": "https://example.org", "seconds_per_image": 0.5,
+    }  # fmt: skip
+    assert load_card(tmp_path / "card.json").about == card.about
+    for bad, why in (
+        ({"model": "Ours", "link": "javascript:alert(1)"}, "about: link: "),
+        ({"model": "Ours", "more": 1}, "about: more: "),
+        ({"model": "x" * 101}, "about: model: "),
+        (["Ours"], "about: : "),
+        ("Ours", "about: : "),
+    ):
+        (tmp_path / "card.json").write_text(json.dumps({**raw, "about": bad}))
+        with pytest.raises(InputError, match=f"is no score card: {why}"):
+            load_card(tmp_path / "card.json")
+    del raw["about"]
+    (tmp_path / "card.json").write_text(json.dumps(raw))
+    assert load_card(tmp_path / "card.json").about is None
+
+
+NASTY = "a\x1b[31m\u202eb\n\ud800"
+"""An escape sequence, a mark that turns text around, a new line, half a character."""
+
+
+def texts(told: object) -> list[str]:
+    """Every text in a value, keys too."""
+    if isinstance(told, Mapping):
+        return [text for pair in told.items() for one in pair for text in texts(one)]
+    if isinstance(told, list | tuple):
+        return [text for one in told for text in texts(one)]
+    return [told] if isinstance(told, str) else []
+
+
+def test_no_text_of_a_card_moves_a_cursor(tmp_path: Path) -> None:
+    figure = {**fid_figure(RESULT).as_json(), "protocol": NASTY, "warning": NASTY, "x": {NASTY: [NASTY]}}
+    raw = {
+        "lacbench_card": 2, "name": NASTY, "submission": "a  b", "hints": False, "dataset": NASTY,
+        "metrics": {NASTY: figure}, "about": {"model": NASTY, "authors": [NASTY], "hardware": NASTY},
+        **{key: {NASTY: NASTY} for key in ("weights", "not_measured", "digests", "environment")},
+    }  # fmt: skip
+    (tmp_path / "card.json").write_text(json.dumps(raw))
+    card = load_card(tmp_path / "card.json")
+    assert card.submission == (tmp_path / "a  b").resolve()
+    assert card.about and card.about.model == card.name == "a [31m b"
+    found = texts(card_json(card))
+    assert found.count("a [31m b") == 18
+    assert not [text for text in found if not text.isprintable()]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": ""},
+        {"name": "\n"},
+        {"name": "x" * 256},
+        {"name": 3},
+        {"dataset": None},
+        {"submission": 3},
+        {"submission": "\0"},
+        {"hints": 1},
+        {"weights": ["a"]},
+        {"metrics": {"fid": {"value": float("nan")}}},
+        {"more": float("inf")},
+    ],
+)
+def test_what_a_card_may_not_tell_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
+    save_card(tmp_path / "card.json", card_of(tmp_path))
+    raw = json.loads((tmp_path / "card.json").read_text("utf-8"))
+    (tmp_path / "card.json").write_text(json.dumps({**raw, **change}))
+    with pytest.raises(InputError, match="is no score card"):
+        load_card(tmp_path / "card.json")

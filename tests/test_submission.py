@@ -177,3 +177,13 @@ def test_archives_that_lead_out_or_hold_two_notes_are_refused(tmp_path: Path) ->
     two = as_zip({"submission.toml": b"", "deep/submission.toml": b""}, tmp_path / "b")
     with pytest.raises(InputError, match=r"has 2 files called submission\.toml"):
         open_submission(two, dataset_of(tmp_path))
+
+
+def test_what_authors_tell_moves_no_cursor(tmp_path: Path) -> None:
+    about = b'model = "A\\u001b[31m\\u202eB"\nauthors = ["a\\nb"]\nhardware = """x\ny"""\n'
+    source = as_folder({**outputs(), "submission.toml": about}, tmp_path / "a")
+    told = open_submission(source, dataset_of(tmp_path)).about
+    assert told == About(model="A [31m B", authors=("a b",), hardware="x y")
+    (source / "submission.toml").write_text('model = "\\u001b"')
+    with pytest.raises(InputError, match="model: String should have at least 1 character"):
+        open_submission(source, dataset_of(tmp_path))

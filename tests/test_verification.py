@@ -103,6 +103,19 @@ def test_a_forged_card_is_found(
     assert [c.name for c in verify_card(load_card(card), submission, dataset) if not c.agrees] == [name]
 
 
+def test_other_code_is_a_note_and_no_disagreement(dataset: Dataset, submission: Path, card: Path) -> None:
+    told = json.loads(card.read_text("utf-8"))
+    told["digests"]["code"] = "00" * 32
+    card.write_text(json.dumps(told))
+    checks = verify_card(load_card(card), submission, dataset)
+    assert all(check.agrees for check in checks)
+    assert [(c.name, c.why) for c in checks if c.note] == [
+        ("digest of code", "another lacbench made the card")
+    ]
+    done = CliRunner().invoke(main, ["scorecard", "verify", str(card), str(submission), str(dataset.folder)])
+    assert done.exit_code == 0 and "note" in done.stdout and done.stdout.endswith("the card is true\n")
+
+
 def test_another_submission_does_not_agree(
     dataset: Dataset, submission: Path, card: Path, tmp_path: Path
 ) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from lacbench.errors import InputError
@@ -11,7 +10,7 @@ from lacbench.hints import Hint
 from lacbench.images import Array
 from lacbench.metrics.claims import Floats, Mean, Pictures, aligned, ciede2000, lab, mean, over
 from lacbench.progress import Progress
-from lacbench.regions import INK_TONE, Labels, regions, to_ink
+from lacbench.regions import INK_TONE, Labels, regions, snapped, to_ink
 
 RADIUS = 5
 """The surroundings of a hint: so many pixels at a shortest side of 512."""
@@ -95,7 +94,7 @@ def hints_of(
 def _judge(colors: Floats, labels: Labels, hints: Sequence[Hint]) -> HintAdherence:
     """Adherence of L*a*b* (H, W, 3) to hints, by region labels (H, W), 0 beside lines."""
     given = lab(np.array([hint.color for hint in hints], np.uint8))
-    places = _snapped(labels, [hint.pixel(*labels.shape) for hint in hints])
+    places = snapped(labels, [hint.pixel(*labels.shape) for hint in hints])
     differences = [_around(colors, labels, place, color) for place, color in zip(places, given, strict=True)]
     owners = np.array([labels[place] for place in places])
     shares = {
@@ -103,18 +102,6 @@ def _judge(colors: Floats, labels: Labels, hints: Sequence[Hint]) -> HintAdheren
     }
     reaches = [shares[label] for label in owners.tolist()]
     return HintAdherence(float(np.mean(differences)), float(np.mean(reaches)), len(hints))
-
-
-def _snapped(labels: Labels, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The labelled pixel nearest to each place, row and column."""
-    _, nearest = cv2.distanceTransformWithLabels(
-        (labels == 0).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    rows, columns = np.nonzero(labels)
-    number = np.zeros(nearest.max() + 1, np.int64)
-    number[nearest[rows, columns]] = np.arange(len(rows))
-    found = [int(number[nearest[place]]) for place in places]
-    return [(int(rows[i]), int(columns[i])) for i in found]
 
 
 def _around(colors: Floats, labels: Labels, place: tuple[int, int], color: Floats) -> float:

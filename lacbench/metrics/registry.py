@@ -11,8 +11,8 @@ from typing import Literal, TypeVar
 
 from lacbench import weights
 from lacbench.errors import InputError
-from lacbench.hints import Hints
-from lacbench.images import Array
+from lacbench.hints import AnyHints, Hint, Strokes, dabs_of
+from lacbench.images import Array, resized_shape
 from lacbench.lineart import colorfulness
 from lacbench.metrics.adherence import hints_of
 from lacbench.metrics.bleeding import bleeding_of
@@ -47,7 +47,7 @@ class Context:
     """The outputs, one for each line art."""
     dataset: Dataset
     """Whose line arts they are."""
-    hints: Hints | None = None
+    hints: AnyHints | None = None
     """The hints that the method was given, where it was given some and they are known."""
     device: str = "cpu"
     """Torch's name for the place where networks run."""
@@ -201,11 +201,23 @@ def _lines(context: Context) -> Figures:
 
 
 def _hints(context: Context) -> Figures:
-    found = hints_of(context.outputs, context.linearts, context.hints or {}, context.progress)
+    found = hints_of(context.outputs, context.linearts, _dabs(context), context.progress)
     return {
         "hint-difference": averaged(found.difference, "lower", protocol="CIEDE2000"),
         "hint-reach": averaged(found.reach, "higher"),
     }
+
+
+def _dabs(context: Context) -> dict[str, Sequence[Hint]]:
+    """The hints as dabs; strokes are made dabs at the size that adherence is measured at."""
+    found: dict[str, Sequence[Hint]] = {}
+    for member in context.dataset.linearts:
+        given = (context.hints or {}).get(member.record.sha256, ())
+        if isinstance(given, Strokes):
+            given.check_fits(context.dataset.file(member))
+        told = member.record.statistics
+        found[member.record.sha256] = dabs_of(given, *resized_shape(told.height, told.width, SIZE))
+    return found
 
 
 def _bleeding(context: Context) -> Figures:
