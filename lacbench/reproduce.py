@@ -57,9 +57,13 @@ def _is_shipped(dataset: Dataset) -> bool:
 
 
 def steps(
-    dataset: Dataset, pairs: Sequence[Pair], cards: Sequence[ScoreCard], hints: Hints | None
+    dataset: Dataset,
+    pairs: Sequence[Pair],
+    cards: Sequence[ScoreCard],
+    hints: Hints | None,
+    opinions: str = "",
 ) -> list[Step]:
-    """The commands that make the page again, in order."""
+    """The commands that make the page again, in order; `opinions` are the report's options of ratings."""
     size = pairs[0].size if pairs else TINY
     named = zip(cards, _names(cards), strict=True)
     methods = [step for card, name in named for step in _method(card, name, size)]
@@ -76,7 +80,7 @@ def steps(
         told = "or with the preset and settings of your own run"
         line.append(Step(f"lacbench train data -o {RUN} --preset tiny{resized}", told))
     shown = "" if hints is None else " --hints hints.json"
-    return [*line, *methods, Step(f"lacbench report data cards/*.json{shown} -o report.html")]
+    return [*line, *methods, Step(f"lacbench report data cards/*.json{shown}{opinions} -o report.html")]
 
 
 def _names(cards: Sequence[ScoreCard]) -> list[str]:
