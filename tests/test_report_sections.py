@@ -139,10 +139,14 @@ def test_outputs_may_lie_in_an_archive(tmp_path: Path, dataset: Dataset, cards: 
         cards[0], submission=Path(shutil.make_archive(str(tmp_path / "team"), "zip", cards[0].submission))
     )
     one, other = (
-        Reader(write_report(tmp_path / "r.html", dataset, (), [made])).all("img")
-        for made in (packed, cards[0])
+        Reader(write_report(tmp_path / "r.html", dataset, (), [made])) for made in (packed, cards[0])
     )
-    assert one == other
+    assert one.all("img") == other.all("img")
+    assert (
+        "lacbench score outputs/sharp.zip data --metrics lines,bleeding,paired -o cards/sharp.json"
+        in one.text
+    )
+    assert "# this archive: put it there first" in one.text and "outputs/sharp data" in other.text
 
 
 def test_every_track_has_its_leaderboard(tmp_path: Path, dataset: Dataset, cards: list[ScoreCard]) -> None:
