@@ -169,11 +169,20 @@ def save_leaderboard(path: Path, board: Leaderboard) -> None:
 
 def leaderboard_html(board: Leaderboard) -> str:
     """The leaderboard as one self-contained page."""
-    return load_template("leaderboard.html.j2").render(
-        board=board, cells=[[cell(r.score.figures.get(n)) for n in board.columns] for r in board.rows],
-        heads=[head(name, board) for name in board.columns], ranks=[rank(row) for row in board.rows],
-        reported=reported(board), note=REPORTED, notes=notes(board), version=lacbench.__version__,
-    )  # fmt: skip
+    return load_template("leaderboard.html.j2").render(**board_parts(board), version=lacbench.__version__)
+
+
+def board_parts(board: Leaderboard) -> dict[str, Any]:
+    """What `ranking.html.j2` shows of a leaderboard."""
+    return {
+        "board": board,
+        "cells": [[cell(row.score.figures.get(name)) for name in board.columns] for row in board.rows],
+        "heads": [head(name, board) for name in board.columns],
+        "ranks": [rank(row) for row in board.rows],
+        "reported": reported(board),
+        "note": REPORTED,
+        "notes": notes(board),
+    }
 
 
 def notes(board: Leaderboard) -> str:

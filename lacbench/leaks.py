@@ -1,6 +1,6 @@
 """Do two collections share pictures, or drawings? Data sets, submissions, folders: any two."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -26,7 +26,7 @@ from lacbench.images import (
 from lacbench.manifest import load_dataset
 from lacbench.progress import Progress, Silent
 from lacbench.recipe import DedupeSpec, FilterSpec
-from lacbench.records import Statistics
+from lacbench.records import Dataset, Statistics
 from lacbench.search import Found, cross_pairs
 from lacbench.sources.folder import all_pictures
 from lacbench.store import prepared, read_prepared, statistics
@@ -89,28 +89,40 @@ def find_leaks(
     spec, engine, progress = spec or DedupeSpec(), engine or Local(), progress or Silent()
     first = load_entries(a, engine, progress)
     second = first if a.resolve() == b.resolve() else load_entries(b, engine, progress)
-    leaks: dict[tuple[int, int], Leak] = {}
     searches = [_searches(first, second, spec)]
     if spec.crops:
         searches.append(_crops(first, second, spec, SecondKeys(Path(), engine, progress)))
-    for key, pairs, bits in chain.from_iterable(searches):
+    ordered = _ordered(first, second, chain.from_iterable(searches))
+    return tuple(leak for _, leak in ordered), [(first[i].file, second[j].file) for (i, j), _ in ordered]
+
+
+def leaks_within(dataset: Dataset, spec: DedupeSpec) -> tuple[Leak, ...]:
+    """What a data set has more than once, true pairs aside, nearest first; by its manifests alone.
+
+    The second key is not looked at, whatever `spec.crops` says: no picture is read.
+    """
+    entries = _known(dataset)
+    truths = {(m.record.sha256, t.record.sha256) for m in dataset.linearts if (t := dataset.truth(m))}
+    found = _ordered(entries, entries, _searches(entries, entries, spec))
+    return tuple(leak for _, leak in found if not {(leak.a, leak.b), (leak.b, leak.a)} & truths)
+
+
+def _ordered(
+    first: list[Entry], second: list[Entry], searches: Iterable[Search]
+) -> list[tuple[tuple[int, int], Leak]]:
+    """What the searches find, each pair once, nearest first, with its places."""
+    leaks: dict[tuple[int, int], Leak] = {}
+    for key, pairs, bits in searches:
         for (i, j), bit in zip(pairs.tolist(), bits.tolist(), strict=True):
             if first is not second or i < j:
                 leaks.setdefault((i, j), Leak(first[i].name, second[j].name, bit, key))
-    ordered = sorted(leaks.items(), key=lambda item: (item[1].distance, item[0]))
-    return tuple(leak for _, leak in ordered), [(first[i].file, second[j].file) for (i, j), _ in ordered]
+    return sorted(leaks.items(), key=lambda item: (item[1].distance, item[0]))
 
 
 def load_entries(folder: Path, engine: Engine, progress: Progress) -> list[Entry]:
     """A collection's pictures with their measures, sorted by name."""
     if (folder / "ledger.parquet").is_file():
-        dataset = load_dataset(folder)
-        found = [
-            Entry(m.record.sha256, dataset.file(m), m.record.sha256, m.record.statistics, drawn)
-            for drawn, members in ((False, dataset.illustrations), (True, dataset.linearts))
-            for m in members
-        ]
-        return sorted(found, key=lambda entry: entry.name)
+        return _known(load_dataset(folder))
     if not folder.is_dir():
         raise InputError(
             f"there is no folder {folder}; name a data set, a submission or a folder of pictures"
@@ -130,6 +142,16 @@ def load_entries(folder: Path, engine: Engine, progress: Progress) -> list[Entry
             f"{folder}: {len(left)} files are no pictures that can be measured; {left[0]} is the first"
         )
     return entries
+
+
+def _known(dataset: Dataset) -> list[Entry]:
+    """A data set's pictures as its manifests tell of them, sorted by name."""
+    found = [
+        Entry(m.record.sha256, dataset.file(m), m.record.sha256, m.record.statistics, drawn)
+        for drawn, members in ((False, dataset.illustrations), (True, dataset.linearts))
+        for m in members
+    ]
+    return sorted(found, key=lambda entry: entry.name)
 
 
 def draw_leaks(files: Sequence[tuple[Path, Path]]) -> bytes:

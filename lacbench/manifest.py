@@ -168,6 +168,16 @@ def save_review(folder: Path, pairs: Iterable[tuple[str, str, int]]) -> None:
     _write(folder / "review.parquet", ({"a": a, "b": b, "distance": d} for a, b, d in pairs), REVIEW)
 
 
+def load_review(folder: Path) -> tuple[tuple[str, str, int], ...]:
+    """Read `review.parquet`; empty where there is none. Raises InputError for what is no such file."""
+    path = folder / "review.parquet"
+    if not path.is_file():
+        return ()
+    pairs = tuple((row["a"], row["b"], row["distance"]) for row in _rows(path, REVIEW))
+    _check(path, {"a": _ID, "b": _ID})
+    return pairs
+
+
 def save_pairs(folder: Path, pairs: Sequence[Pair]) -> None:
     """Write `pairs.parquet`, atomically."""
     _write(folder / "pairs.parquet", [asdict(pair) for pair in pairs], PAIRS)

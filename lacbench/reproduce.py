@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lacbench.files import read_json
 from lacbench.hints import Hints, choose_hints
+from lacbench.metrics.archives import is_archive
 from lacbench.metrics.features import DEFAULT
 from lacbench.metrics.fid import ON_WHITE
 from lacbench.metrics.registry import METRICS
@@ -57,9 +58,13 @@ def _is_shipped(dataset: Dataset) -> bool:
 
 
 def steps(
-    dataset: Dataset, pairs: Sequence[Pair], cards: Sequence[ScoreCard], hints: Hints | None
+    dataset: Dataset,
+    pairs: Sequence[Pair],
+    cards: Sequence[ScoreCard],
+    hints: Hints | None,
+    opinions: str = "",
 ) -> list[Step]:
-    """The commands that make the page again, in order."""
+    """The commands that make the page again, in order; `opinions` are the report's options of ratings."""
     size = pairs[0].size if pairs else TINY
     named = zip(cards, _names(cards), strict=True)
     methods = [step for card, name in named for step in _method(card, name, size)]
@@ -76,7 +81,7 @@ def steps(
         told = "or with the preset and settings of your own run"
         line.append(Step(f"lacbench train data -o {RUN} --preset tiny{resized}", told))
     shown = "" if hints is None else " --hints hints.json"
-    return [*line, *methods, Step(f"lacbench report data cards/*.json{shown} -o report.html")]
+    return [*line, *methods, Step(f"lacbench report data cards/*.json{shown}{opinions} -o report.html")]
 
 
 def _names(cards: Sequence[ScoreCard]) -> list[str]:
@@ -97,7 +102,8 @@ def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
     floor = str(told.get("model", card.name.lower()))
     model = floor if floor in FLOORS else RUN if told else ""
     given = " --hints hints.json" if card.hints or model in FLOORS[1:] else ""
-    out, file = shlex.quote(f"outputs/{name}"), shlex.quote(f"cards/{name}.json")
+    packed = card.submission.suffix if is_archive(card.submission) else ""
+    out, file = shlex.quote(f"outputs/{name}{packed}"), shlex.quote(f"cards/{name}.json")
     title = "" if card.name == name else f" --name={shlex.quote(card.name)}"
     if set(card.metrics) in ({"fid"}, {"fd-dinov2"}):
         score = f"lacbench fid {out} data{_way(card)} --card {file}{title}{' --hints' * card.hints}"
@@ -106,7 +112,8 @@ def _method(card: ScoreCard, name: str, size: int) -> list[Step]:
             f"lacbench score {out} data{_chosen(card)} -o {file}{title}{' --hints hints.json' * card.hints}"
         )
     if not model:
-        return [Step(score, "these outputs were not made by lacbench: put them there first")]
+        what = "this archive: put it" if packed else "these outputs were not made by lacbench: put them"
+        return [Step(score, f"{what} there first")]
     size = told["size"] if isinstance(told.get("size"), int) or told.get("size") == "original" else size
     cut = f" --tile {tile}" if isinstance(tile := told.get("tile"), int) and tile != TILE else ""
     colorize = f"lacbench colorize {model} data -o {out}{given} --size {size}{cut}"

@@ -162,6 +162,19 @@ def cached_features(
     return _mapped(path)
 
 
+def kept_features(
+    pictures: Pictures, *, protocol: FeatureProtocol = DEFAULT, device: str = "cpu"
+) -> Features | None:
+    """What `cached_features` left on Torch; None where it left nothing: no weights are fetched, no network
+    runs."""
+    if not weights.is_cached(protocol.weights):
+        return None
+    key = features_key(pictures, protocol, 0, ENGINES[0], device)
+    path = weights.cache_folder() / "features" / f"{key}.npy"
+    shape = protocol.passes * len(pictures.paths), protocol.dimensions
+    return _mapped(path) if _is_whole(path, shape) else None
+
+
 def _take(
     path: Path,
     pictures: Pictures,
