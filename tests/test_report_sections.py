@@ -39,6 +39,7 @@ from lacbench.tables import scores_of
 
 from opinions import chosen, simulated
 from reported import Reader, card, draw, figure, make_dataset, truth_of
+from studies import rated
 
 
 @pytest.fixture(scope="module")
@@ -266,6 +267,21 @@ def test_the_command_takes_ratings(tmp_path: Path, dataset: Dataset) -> None:
     done = CliRunner().invoke(main, [*words, "--ratings", str(tmp_path / "r.csv")])
     assert done.exit_code == 0, done.output
     assert "ours against the others" in Reader(tmp_path / "r.html").text
+
+
+def test_a_study_is_shown_when_it_is_closed(tmp_path: Path, dataset: Dataset) -> None:
+    study = rated(tmp_path / "study", "raters = 2", None, None)
+    save_card(tmp_path / "card.json", card(tmp_path, dataset))
+    words = ["report", str(dataset.folder), str(tmp_path / "card.json"), "-o", str(tmp_path / "r.html")]
+    words += ["--ratings", str(study.folder)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 1 and "is still open" in done.stderr and not (tmp_path / "r.html").exists()
+    study.close()
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    page = Reader(tmp_path / "r.html")
+    assert "They are of line arts of another data set" in page.text
+    assert "--ratings study -o report.html" in page.text and str(tmp_path) not in page.text
 
 
 def test_leaks_are_looked_for_by_the_recipes_thresholds(dataset: Dataset) -> None:
