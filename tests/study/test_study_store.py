@@ -1,6 +1,7 @@
 """What is kept: on either database nothing is lost, doubled or changed."""
 
 import multiprocessing
+import time
 from collections import Counter
 from collections.abc import Callable
 from multiprocessing.connection import Connection
