@@ -112,7 +112,10 @@ def test_the_page_makes_what_the_command_makes(
     assert (strokes[0], name) == ("first.png", "first-coloured.png")
     (tmp_path / "strokes.png").write_bytes(strokes[1])
     colors = {hint.color for hint in Strokes(tmp_path / "strokes.png").dabs(64, 74)}
-    assert colors == {(61, 118, 201), (212, 61, 61)}
+    chosen = np.array([(61, 118, 201), (212, 61, 61)])
+    off = np.abs(np.array([*colors])[:, None] - chosen).max(axis=2)
+    assert off.min(axis=1).max() <= 1, "browsers round the colours of soft edges"
+    assert off.min(axis=0).max() == 0
     shown = np.asarray(Image.open(io.BytesIO(output)))
     assert np.array_equal(shown, by_command(run, line_arts, strokes, tmp_path))
     assert not np.array_equal(shown, np.asarray(Image.open(io.BytesIO(plain)))), "the strokes change nothing"
