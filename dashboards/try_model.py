@@ -26,6 +26,7 @@ from lacbench.dashboards.easel import (
     paper,
     receive_strokes,
 )
+from lacbench.dashboards.pictures import STYLE
 from lacbench.errors import LacbenchError
 from lacbench.hints import Strokes
 from lacbench.images import SUFFIXES, Array, encode_png
@@ -37,8 +38,6 @@ NOTES = {
 }
 """What is said of a model, by the use that it makes of hints."""
 OWN = "A line art of your own"
-LESS_MARGIN = "<style>.stMainBlockContainer { padding-top: 3.5rem; }</style>"
-"""Less empty room above the title, for the canvas."""
 
 opened = st.cache_resource(show_spinner="Opening the model …")(open_model)
 shown = st.cache_resource(show_spinner=False)(offered)
@@ -156,7 +155,7 @@ class Desk:
 def show_page(model: str, device: str, source: str = "") -> None:
     """The whole page, for one model."""
     st.set_page_config("lacbench try", layout="wide")
-    st.html(LESS_MARGIN)
+    st.html(STYLE)
     name = Path(model).name
     st.title("Colour a line art")
     desk: Desk = st.session_state.setdefault("desk", Desk())
