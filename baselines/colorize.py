@@ -82,6 +82,20 @@ def colorize(
     return out
 
 
+def colorize_one(painter: Painter, file: Path, given: Given = (), size: Size = None) -> Array:
+    """The output that `colorize` writes for one line art: uint8 (H, W, 3) RGB.
+
+    Raises InputError for hints that the model needs and that are not given, strokes of another size, and a
+    picture that cannot be read.
+    """
+    if painter.hints == "needed" and not given:
+        raise InputError(f"{painter.digest} colours by hints alone, and there are none; paint some strokes")
+    if isinstance(given, Strokes):
+        given.check_fits(file)
+    line_art = _prepared(file, size or painter.size)
+    return painter.paint([line_art], [_dabs(given, line_art)])[0]
+
+
 def find_linearts(source: Path) -> dict[str, Path]:
     """Line arts by id: a data set's by their sha256, a flat folder's pictures by their names without suffix.
 

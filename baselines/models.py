@@ -3,6 +3,7 @@
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from lacbench.baselines import exported
 from lacbench.baselines.floors import FLOORS, Floor
@@ -30,7 +31,8 @@ def open_model(model: Path, device: str = "cpu", tiling: Tiling | None = None) -
     a device or an extra that is not here.
     """
     if str(model) in FLOORS:  # `./grey` is a folder of that name
-        return Painter(str(model), SIZE, _each(FLOORS[str(model)]))
+        hints: Literal["needed", "ignored"] = "ignored" if str(model) == "grey" else "needed"
+        return Painter(str(model), SIZE, _each(FLOORS[str(model)]), hints=hints)
     chainer = str(model).startswith(PAINTSCHAINER)
     path = Path(str(model).removeprefix(PAINTSCHAINER))
     if not path.exists():

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
@@ -31,6 +32,8 @@ class Painter:
     """SHA-256 of weights that it takes from elsewhere, by their name."""
     tile: int | None = None
     """Side of the tiles that it cuts large pictures into, in pixels; None where it cuts none."""
+    hints: Literal["taken", "needed", "ignored"] = "taken"
+    """Whether it can use hints, colours nothing without them, or takes no notice of them."""
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from lacbench.cli.significance import significance
 from lacbench.cli.submission import submission
 from lacbench.cli.train import train
 from lacbench.cli.train_features import train_features
+from lacbench.cli.try_model import try_model
 from lacbench.cli.verify import verify
 from lacbench.cli.weights import weights
 from lacbench.errors import LacbenchError
@@ -70,7 +71,7 @@ def main() -> None:
 
 COMMANDS = (
     demo, recipe, build_dataset, explore, verify, prune, leaks, pairs, prepare, hints, weights,
-    train_features, train, colorize, export, submission, fid, score, scorecard,
+    train_features, train, colorize, try_model, export, submission, fid, score, scorecard,
     leaderboard, mos, significance, report, publish, rebuild, export_dataset,
 )  # fmt: skip
 for command in COMMANDS:

@@ -108,6 +108,8 @@ LEDGER_FORM = {
 """The same of the ledger; the card's pictures are named by its reasons."""
 PAIR_FORM = {"sha256": _ID, "path": rf"pairs/\d+/\d+(\.\d+)?(e-?\d+)?/{_ID}\.png", "split": _SPLIT}
 """The same of the pairs."""
+REVIEW_FORM = {"a": _ID, "b": _ID}
+"""The same of the pictures to review."""
 
 
 def save_dataset(
@@ -191,6 +193,17 @@ def load_pairs(folder: Path) -> tuple[Pair, ...]:
     pairs = tuple(Pair(**row) for row in _whole_rows(path, PAIRS))
     _check(path, PAIR_FORM)
     return pairs
+
+
+def check_manifest(path: Path) -> None:
+    """Raise InputError unless the file is the manifest that its name says, and leads nowhere outside.
+
+    It is gone through in pieces and never held. Names: illustrations, linearts, ledger, review (.parquet).
+    """
+    kinds = {"ledger": (LEDGER, LEDGER_FORM), "review": (REVIEW, REVIEW_FORM)}
+    schema, form = kinds.get(path.stem, (MEMBERS, MEMBER_FORM))
+    with _opened(path, schema):
+        _check(path, form)
 
 
 class LedgerFile:

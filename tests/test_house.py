@@ -19,7 +19,7 @@ FOLDERS = {"lacbench": ROOT / "lacbench", "cli": ROOT / "cli", "dashboards": ROO
 MAY_IMPORT = {
     "lacbench": {"lacbench"},
     "baselines": {"lacbench", "baselines"},
-    "dashboards": {"lacbench", "dashboards"},
+    "dashboards": {"lacbench", "baselines", "dashboards"},
     "cli": {"lacbench", "baselines", "dashboards", "cli"},
 }
 PACKAGES = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]

@@ -23,7 +23,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
     script = Path(__file__).with_name("distributed_step.py")
     done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", *loopback, script, out],
-        env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"},
+        env={
+            **os.environ,
+            "GLOO_SOCKET_IFNAME": "lo",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONPATH": str(script.parents[1]),  # it imports `small` by name
+        },
         capture_output=True,
         text=True,
         timeout=200,
