@@ -35,7 +35,7 @@ from lacbench.pixels import levels, picture_of
 from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import ScoreCard, load_card, save_card, score
-from lacbench.submission import About, open_submission
+from lacbench.submission import About, cleaned, open_submission
 
 from made import draw_figure
 
@@ -242,9 +242,9 @@ def test_outputs_of_no_line_art_or_another_aspect_are_refused(paired: Benchmark,
         outputs[next(iter(paired)).id] = LEVELS[:6]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
-    model=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(str.strip),
+    model=st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(cleaned),
     hints=st.booleans(),
 )
 def test_what_is_told_of_a_model_is_read_back(model: str, hints: bool) -> None:

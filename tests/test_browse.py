@@ -76,7 +76,7 @@ def test_the_rows_that_meet_all_conditions(
     assert leaves.count(conditions) == len(expected)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(100, 130))
 def test_any_page(dataset: Dataset, first: int, most: int, least: int) -> None:
     rows = Leaves(dataset.folder / "illustrations.parquet").page({"width": Range(least, 200)}, first, most)

@@ -78,7 +78,7 @@ def test_strokes_that_are_none(text: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(16, 900), st.floats(1, 3), st.sampled_from([128, 512]), st.floats(0, 1), st.floats(0, 1))
 def test_the_least_dab_of_the_brush_tells(
     tmp_path_factory: pytest.TempPathFactory, side: int, ratio: float, size: int, x: float, y: float

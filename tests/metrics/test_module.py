@@ -277,7 +277,7 @@ def spread(sets: Sequence[np.ndarray]) -> float:
     return max(float(np.abs(part).max(initial=0)) for part in sets)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 9), min_size=1, max_size=4),
     dimensions=st.integers(1, 12),
