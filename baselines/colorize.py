@@ -16,9 +16,8 @@ from lacbench.images import SUFFIXES, Array, read, resize_shortest, write_png
 from lacbench.lineart import clean
 from lacbench.manifest import load_dataset
 from lacbench.progress import Progress, Silent
+from lacbench.submission import SUBMISSION
 
-SUBMISSION = "submission.json"
-"""The file beside the outputs that says what made them; another model's outputs are not mixed in."""
 WAITING = 2**26
 """Pixels of line art that wait, at most, for others of their size."""
 

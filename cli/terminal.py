@@ -123,11 +123,13 @@ def print_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from lacbench.text import printable
+
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for place, name in enumerate(header):
         table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*(Text("".join(c if c.isprintable() else " " for c in cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     console = Console(highlight=False)
     console.width = max(console.width, 100_000)
     console.print(table)

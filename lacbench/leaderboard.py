@@ -1,6 +1,5 @@
 """The leaderboard of a track: cards of one data set and protocol, ranked; what overlaps is tied."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from lacbench.files import write_json, write_text
 from lacbench.metrics.figure import Figure
 from lacbench.page import load_template
 from lacbench.scorecard import ScoreCard
-from lacbench.tables import TITLES, Score, scores_of, way
+from lacbench.tables import TITLES, Score, decimals, scores_of, way
 from lacbench.tracks import Track, why_not
 
 PAPER = (
@@ -206,7 +205,7 @@ def cell(figure: Figure | None) -> str:
     if figure is None or figure.value is None:
         return "–"
     error = figure.standard_error
-    places = min(max(1 - math.floor(math.log10(error)), 0), 5) if error else 3
+    places = decimals([error] if error else [])
     return f"{figure.value:.{places}f}" + (f" ± {error:.{places}f}" if error else "")
 
 

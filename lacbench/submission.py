@@ -24,6 +24,7 @@ from lacbench.images import read_bytes
 from lacbench.metrics.archives import Entry, entries, is_archive
 from lacbench.metrics.decoding import SUFFIXES
 from lacbench.records import Dataset
+from lacbench.text import one_line
 
 SUBMISSION = "submission.json"
 """What `lacbench colorize` tells of the outputs that it made."""
@@ -212,7 +213,7 @@ def read_text(file: File) -> str:
 def cleaned(told: Any) -> Any:
     """A stranger's JSON or TOML with each text as one line, without what would move a terminal's cursor."""
     if isinstance(told, str):
-        return " ".join("".join(c if c.isprintable() else " " for c in told).split())
+        return one_line(told)
     if isinstance(told, list | tuple):
         return [cleaned(one) for one in told]
     if isinstance(told, dict):

@@ -209,10 +209,15 @@ def _table(scores: Sequence[Score], names: Iterable[str]) -> Table:
     return Table(tuple(column for column, _ in pairs), rows)
 
 
+def decimals(errors: Sequence[float]) -> int:
+    """How many decimals figures with these standard errors, none of them 0, are shown with; see DECIMALS."""
+    return min(max(1 - math.floor(math.log10(min(errors))), 0), 5) if errors else DECIMALS
+
+
 def _column(name: str, figures: Mapping[int, Figure]) -> tuple[Column, dict[int, Cell]]:
     """A figure of several cards, by their row: what is so of all of them, and the cells."""
     errors = [figure.standard_error for figure in figures.values() if figure.standard_error]
-    places = min(max(1 - math.floor(math.log10(min(errors))), 0), 5) if errors else DECIMALS
+    places = decimals(errors)
     notes = {row: _notes(figure, places) for row, figure in figures.items()}
     first, *others = notes.values()
     shared = tuple(note for note in first if all(note in told for told in others))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from lacbench.curate import build_dataset
-from lacbench.images import Picture
+from lacbench.images import Picture, write_png
 from lacbench.progress import Silent
 from lacbench.recipe import Recipe, parse_recipe
 from lacbench.records import Candidate, Dataset, Record, Set, Statistics
@@ -70,6 +70,22 @@ class Listener(Silent):
 def offered(source: Source, out: Path, web: Web | None = None) -> list[Candidate]:
     """All that a source offers, from the start."""
     return [c for page in source.pages("", Visit(out, Silent(), web or NoWeb())) for c in page.candidates]
+
+
+def build_pairs(folder: Path, pairs: int, others: int) -> Dataset:
+    """A data set of so many drawn true pairs, and of so many illustrations of other figures."""
+    for seed in range(pairs + others):
+        color, lines = draw_figure(seed)
+        write_png(folder / f"{'color' if seed < pairs else 'others'}/{seed}.png", color)
+        if seed < pairs:
+            write_png(folder / f"lines/{seed}.png", lines)
+    source = f"kind = 'folder'\nfolder = '{folder}'\nlicense = 'CC0-1.0'\n"
+    recipe = (
+        f"name = 'drawn'\n[[sources]]\nname = 'pairs'\n{source}illustrations = ['color/*']\n"
+        "linearts = ['lines/*']\npairs = true\n"
+        f"[[sources]]\nname = 'others'\n{source}illustrations = ['others/*']\n"
+    )
+    return build_dataset(parse_recipe(recipe), folder / "data")
 
 
 def record(

@@ -14,20 +14,18 @@ from click.testing import CliRunner
 from lacbench import scorecard
 from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.cli.main import main
-from lacbench.curate import build_dataset
 from lacbench.errors import FetchError, InputError
 from lacbench.hints import Hint, choose_hints
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.metrics.fid import FidResult
 from lacbench.metrics.figure import Figure
 from lacbench.metrics.registry import METRICS, Context, Metric, fid_figure
-from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.scorecard import card_json, load_card, make_card, save_card, score
 from lacbench.submission import open_submission
 from lacbench.tables import groups_of, scores_of
 
-from made import Listener, draw_figure
+from made import Listener, build_pairs, draw_figure
 
 RESULT = FidResult(
     "fid", 50.0, 1.0, (48.0, 52.0), (3, 5), "pytorch-fid", "ab" * 32, ("cd" * 32, "ef" * 32), "few"
@@ -39,19 +37,7 @@ LIGHT = ("lines", "bleeding", "colorfulness", "paired")
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Four drawn true pairs, and six illustrations of other figures."""
-    folder = tmp_path_factory.mktemp("paired")
-    for seed in range(10):
-        color, lines = draw_figure(seed)
-        write_png(folder / f"color/{seed}.png", color)
-        if seed < 4:
-            write_png(folder / f"lines/{seed}.png", lines)
-    kinds = {"pairs": "color/[0-3].png", "others": "color/[4-9].png"}
-    recipe = "name = 'drawn'\n"
-    for name, pattern in kinds.items():
-        recipe += f"[[sources]]\nname = '{name}'\nkind = 'folder'\nfolder = '{folder}'\nlicense = 'CC0-1.0'\n"
-        recipe += f"illustrations = ['{pattern}']\n"
-        recipe += "linearts = ['lines/*']\npairs = true\n" if name == "pairs" else ""
-    return build_dataset(parse_recipe(recipe), tmp_path_factory.mktemp("made") / "data")
+    return build_pairs(tmp_path_factory.mktemp("drawn"), 4, 6)
 
 
 @pytest.fixture

@@ -11,32 +11,18 @@ import pytest
 from click.testing import CliRunner
 
 from lacbench.cli.main import main
-from lacbench.curate import build_dataset
 from lacbench.images import Array, read, resize_shortest, write_png
-from lacbench.recipe import parse_recipe
 from lacbench.records import Dataset
 from lacbench.submission import About, open_submission
 from lacbench.vetting import KINDS, Finding, vet
 
-from made import draw_figure
+from made import build_pairs
 
 
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     """Four drawn true pairs, and two illustrations of other figures."""
-    folder = tmp_path_factory.mktemp("paired")
-    for seed in range(6):
-        color, lines = draw_figure(seed)
-        write_png(folder / f"{'color' if seed < 4 else 'others'}/{seed}.png", color)
-        if seed < 4:
-            write_png(folder / f"lines/{seed}.png", lines)
-    source = f"kind = 'folder'\nfolder = '{folder}'\nlicense = 'CC0-1.0'\n"
-    recipe = (
-        f"name = 'drawn'\n[[sources]]\nname = 'a'\n{source}illustrations = ['color/*']\n"
-        "linearts = ['lines/*']\npairs = true\n"
-        f"[[sources]]\nname = 'b'\n{source}illustrations = ['others/*']\n"
-    )
-    return build_dataset(parse_recipe(recipe), tmp_path_factory.mktemp("made") / "data")
+    return build_pairs(tmp_path_factory.mktemp("drawn"), 4, 2)
 
 
 @pytest.fixture

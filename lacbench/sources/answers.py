@@ -7,6 +7,8 @@ from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
+from lacbench.text import one_line
+
 EXCERPT = 80
 """Characters of a stranger's answer that an error shows."""
 
@@ -28,7 +30,7 @@ def shown(text: str, account: Mapping[str, SecretStr]) -> str:
     for value in sorted((v.get_secret_value() for v in account.values()), key=len, reverse=True):
         for form in {value, quote(value), quote(value, safe=""), quote_plus(value)}:
             text = text.replace(form, "…")
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:EXCERPT]
+    return one_line(text)[:EXCERPT]
 
 
 def message_of(body: bytes) -> str:

@@ -10,6 +10,7 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from lacbench.records import Candidate
 from lacbench.sources.base import as_text
+from lacbench.text import one_line
 
 RATINGS = ("general", "safe", "sensitive", "questionable", "explicit")
 """The ratings' words, from the tamest on."""
@@ -46,9 +47,7 @@ def words(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     text = as_text(value) if isinstance(value, str) else str(whole(value) or "")
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else " " for c in text)
-    return " ".join(text.split())
+    return one_line(text)
 
 
 def names(value: Any, *, escaped: bool = False) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from lacbench.baselines.alacgan.export import export
 from lacbench.baselines.alacgan.frozen import LocalFeatures
 from lacbench.baselines.alacgan.networks import Generator
 from lacbench.baselines.alacgan.official import save_official
-from lacbench.baselines.colorize import SUBMISSION, colorize, find_linearts, grouped
+from lacbench.baselines.colorize import colorize, find_linearts, grouped
 from lacbench.baselines.floors import FLOORS
 from lacbench.baselines.models import open_model
 from lacbench.cli.main import main
@@ -28,6 +28,7 @@ from lacbench.files import sha256_file
 from lacbench.hints import Hint, Strokes
 from lacbench.images import read, resize_shortest, write_png
 from lacbench.lineart import clean
+from lacbench.submission import SUBMISSION
 
 from made import build, draw_figure
 from small import made_run

@@ -18,12 +18,13 @@ from lacbench.baselines.alacgan.export import TOLERANCE, export, inputs
 from lacbench.baselines.alacgan.frozen import VggLocalFeatures
 from lacbench.baselines.alacgan.painter import Colorizer, as_network, load_trained
 from lacbench.baselines.alacgan.trainer import CHECKPOINT
-from lacbench.baselines.colorize import SUBMISSION, colorize, find_linearts
+from lacbench.baselines.colorize import colorize, find_linearts
 from lacbench.baselines.models import open_model
 from lacbench.errors import InputError, IntegrityError, MissingError
 from lacbench.files import sha256_file
 from lacbench.hints import Hint
 from lacbench.images import read, write_png
+from lacbench.submission import SUBMISSION
 
 from made import draw_figure
 from small import made_run
